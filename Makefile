@@ -1,0 +1,75 @@
+# Every target sets up what it needs in .venv, inside the project, and is done at once when nothing changed.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules
+
+VENV := .venv
+PY := $(VENV)/bin/python
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test check bench docs lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.run-ready ## live scores of a synthetic shop, in this terminal
+	@$(VENV)/bin/clickscore demo
+
+test: $(VENV)/.test-ready ## all tests; fails below 95 % line coverage of worker/core
+	@$(PY) -m pytest --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
+
+check: $(VENV)/.test-ready ## formatting, lint and types
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy worker tests $(wildcard bench tools)
+
+bench: $(VENV)/.run-ready ## how fast it is on this machine
+	@$(PY) -m bench
+
+docs: $(VENV)/.run-ready ## write the pages that are generated from the code
+	@mkdir -p docs
+	@$(PY) -m worker.configuration.reference > docs/configuration.md.new
+	@mv docs/configuration.md.new docs/configuration.md
+
+lock: ## pin the newest allowed versions of what is depended on (needs uv)
+	@command -v uv > /dev/null || { echo "make lock needs uv on the PATH: install it with 'pip install uv'" >&2; exit 1; }
+	@pin="uv pip compile pyproject.toml requirements/build.in --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-config"; \
+	$$pin --output-file requirements/run.txt; \
+	$$pin --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+
+clean: ## remove what the other targets made
+	@rm -rf $(VENV) build clickscore.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+
+# The stamps below stand for "installed as pinned"; a change of a requirement file or of pyproject.toml makes them old.
+INSTALL = $(PY) -m pip install --quiet
+
+$(VENV)/.run-ready: requirements/run.txt pyproject.toml | $(PY)
+	@echo "installing what clickscore runs on into $(VENV) …"
+	@$(INSTALL) --require-hashes -r requirements/run.txt
+	@$(INSTALL) --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@touch $@
+
+# The test set holds the run set in the same versions.
+$(VENV)/.test-ready: requirements/test.txt requirements/run.txt pyproject.toml | $(PY)
+	@echo "installing what the tests and checks need into $(VENV) …"
+	@$(INSTALL) --require-hashes -r requirements/test.txt
+	@$(INSTALL) --no-deps --no-build-isolation --config-settings editable_mode=compat -e .
+	@touch $@ $(VENV)/.run-ready
+
+# PYTHON=… names the interpreter; without it the first fitting one on the PATH is taken.
+$(PY):
+	@for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2> /dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	  echo "clickscore needs Python 3.11, 3.12 or 3.13: none of $(or $(PYTHON),python3, python3.13, python3.12, python3.11) on the PATH is one." >&2; \
+	  echo "Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2> /dev/null; then \
+	  echo "$$found cannot make virtual environments: its modules venv and ensurepip are missing." >&2; \
+	  echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; \
+	fi; \
+	rm -rf $(VENV); "$$found" -m venv $(VENV)
