@@ -1,0 +1,18 @@
+"""What every test shares: no configuration from outside, and hypothesis without a stopwatch."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A slow machine is not a fault: no test of this project asserts on speed.
+settings.register_profile("clickscore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("clickscore")
+
+
+@pytest.fixture(autouse=True)
+def no_configuration_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in [name for name in os.environ if name.startswith("CLICKSCORE_")]:
+        monkeypatch.delenv(variable)

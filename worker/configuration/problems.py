@@ -1,0 +1,118 @@
+"""What is wrong with a configuration, in words: each refusal says what, where (file and line, variable or flag) and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable
+from typing import Any, get_args, get_origin
+
+from pydantic_core import ErrorDetails
+
+from worker.configuration.fields import Leaf, Path, annotation_at, default_of, is_section, keys_of, leaf_at, leaves
+from worker.configuration.writing import toml_value
+from worker.errors import Problem
+
+WhereIs = Callable[[Path], str]
+_LONGEST_SHOWN = 80
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list", dict: "a table"}
+
+
+def refusals(errors: Iterable[ErrorDetails], where_is: WhereIs) -> list[Problem]:
+    """Put pydantic's errors into words; `where_is` tells where the value at a path was written."""
+    return [_refusal(error, tuple(str(part) for part in error["loc"] if part != "[key]"), where_is) for error in errors]
+
+
+def type_refusals(values: Iterable[tuple[Path, Any, str]], where_is: WhereIs) -> list[Problem]:
+    """Refuse what pydantic would bend into shape: true for a number from anywhere, "5" for 5 from a file, where types can be written.
+
+    `values` holds each value in force with its path and the kind of its layer.
+    """
+    problems = []
+    for path, value, kind in values:
+        leaf = leaf_at(path)
+        if leaf is None or leaf.name.endswith("_ms") or leaf.field.annotation not in (bool, int, float):
+            continue
+        bent = isinstance(value, bool) != (leaf.field.annotation is bool) if not isinstance(value, str) else kind == "file"
+        if bent and isinstance(value, bool | int | float | str):
+            problems.append(_wrong_type(path, value, where_is(path)))
+    return problems
+
+
+def _refusal(error: ErrorDetails, path: Path, where_is: WhereIs) -> Problem:
+    kind, leaf, given = error["type"], leaf_at(path), error["input"]
+    where = where_is(path)
+    if kind == "extra_forbidden":
+        return Problem(f"unknown {'section' if isinstance(given, dict) else 'key'} {path[-1]!r}{_in_section(path)}", where, _nearest_key(path))
+    if kind == "missing" and path[-1].isdigit():
+        return Problem(f"{_dotted(path[:-1])} has too few items", where, f"write {len(get_args(annotation_at(path[:-1])))} of them")
+    if kind == "missing":
+        return Problem(f"{path[-1]!r} is missing{_in_section(path)}", where, f"add {path[-1]} = {_example(leaf)}")
+    if kind == "value_error":
+        what, _, todo = str(error["ctx"]["error"]).rpartition(": ")
+        return Problem(f"{_dotted(path)}: {what or todo}", where, todo if what else "")
+    what = f"{_dotted(path)} is {_shown(given)}"
+    if kind == "literal_error":
+        return Problem(what, where, _nearest_choice(str(given), str(error["ctx"]["expected"])))
+    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
+        return Problem(what, where, _bound(error, leaf))
+    if kind.endswith(("_type", "_parsing", "_from_float")):
+        return _wrong_type(path, given, where)
+    return Problem(f"{what}: {error['msg'][:1].lower()}{error['msg'][1:]}", where, "" if leaf is None else f"the default is {_example(leaf)}")
+
+
+def _wrong_type(path: Path, given: Any, where: str) -> Problem:
+    annotation, leaf = annotation_at(path), leaf_at(path)
+    wanted = _KINDS.get(annotation) or _KINDS.get(get_origin(annotation), "a table")
+    todo = f"write {wanted}: [{'.'.join(path)}]" if wanted == "a table" else f"write {wanted}"
+    if leaf is not None and wanted != "a table":
+        todo += f", for example {path[-1]} = {_example(leaf)}"
+    return Problem(f"{_dotted(path)} is {_shown(given)}, not {wanted}", where, todo)
+
+
+def _dotted(path: Path) -> str:
+    """Write a path as a reader would: silence.marks[2]."""
+    return "".join(f"[{key}]" if key.isdigit() else f".{key}" for key in path).lstrip(".")
+
+
+def _shown(given: Any) -> str:
+    """Show a value as the file would hold it, cut where it is long."""
+    text = toml_value(given) if isinstance(given, bool | int | float | str | list | dict) else repr(given)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def _in_section(path: Path) -> str:
+    return f" in [{'.'.join(path[:-1])}]" if len(path) > 1 else ""
+
+
+def _nearest_key(path: Path) -> str:
+    """Suggest the key that was meant: a near one in the same section, the same one in another section, or the list of all."""
+    section = annotation_at(path[:-1])
+    known = list(keys_of(section)) if is_section(section) else []
+    close = difflib.get_close_matches(path[-1], known, n=1)
+    if not close and path[-1].removesuffix("_ms") in known:
+        close = [path[-1].removesuffix("_ms")]
+    if close:
+        return f"did you mean {close[0]!r}?"
+    elsewhere = sorted({f"[{'.'.join(leaf.path[:-1])}]" if leaf.path[:-1] else "the top" for leaf in leaves() if leaf.path[-1] == path[-1]})
+    if elsewhere:
+        return f"it belongs to {' or '.join(elsewhere)}"
+    return f"known here: {', '.join(known)}" if known else "take it out"
+
+
+def _nearest_choice(given: str, expected: str) -> str:
+    """Suggest one of a fixed set of words; pydantic lists them as "'a', 'b' or 'c'"."""
+    close = difflib.get_close_matches(given, expected.replace(" or ", ", ").replace("'", "").split(", "), n=1)
+    return f"did you mean {close[0]!r}? It may be {expected}" if close else f"write {expected}"
+
+
+def _bound(error: ErrorDetails, leaf: Leaf | None) -> str:
+    words = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
+    duration = leaf is not None and leaf.name.endswith("_ms")
+    bounds = [f"{words[name]} {'zero' if duration else limit}" for name, limit in error.get("ctx", {}).items() if name in words]
+    return f"write {' and '.join(bounds) or 'a finite number'}, for example {_example(leaf)}"
+
+
+def _example(leaf: Leaf | None) -> str:
+    """Write a value that would be accepted: the default, or where there is none a week."""
+    default = None if leaf is None else default_of(leaf)
+    return toml_value("7 d" if default is None else default)
