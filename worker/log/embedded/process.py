@@ -26,7 +26,7 @@ def is_gone(name: str) -> bool:
     """
     boot, namespace, number, start = name.split(" ")
     if boot != _boot():
-        return True
+        return _UNKNOWN not in (boot, _boot())
     if namespace != _namespace():
         return False
     now = _start(int(number))
