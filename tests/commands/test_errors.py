@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -61,26 +62,30 @@ def test_an_exit_keeps_its_code(end: int | str | None, code: int) -> None:
     assert guarded(raiser(SystemExit(end))) == code
 
 
+def start(script: str) -> subprocess.Popen[str]:
+    """Run a script in a process of its own, its output buffered as it is for a user."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", f"import sys; from worker.commands.errors import guarded; {script}"]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )  # fmt: skip
+
+
 def test_ctrl_c_ends_quietly_with_130() -> None:
-    script = "import sys; from worker.commands.errors import guarded; sys.exit(guarded(lambda: print('ready', flush=True) or sys.stdin.read()))"
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    with start("sys.exit(guarded(lambda: print('ready', flush=True) or sys.stdin.read()))") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
     assert (process.returncode, error) == (130, "")
 
 
 @pytest.mark.parametrize("lines", [1, 100_000])
 def test_a_closed_pipe_ends_quietly(lines: int) -> None:
     # One line waits in the buffer until the end; many meet the closed pipe in the middle.
-    script = f"import sys; from worker.commands.errors import guarded; sys.stdin.read(); sys.exit(guarded(lambda: print('line\\n' * {lines})))"
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdin is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    process.stdin.close()
-    error = process.stderr.read()
-    process.stderr.close()
-    assert (process.wait(timeout=60), error) == (1, "")
+    with start(f"sys.stdin.read(); sys.exit(guarded(lambda: [print('line') for _ in range({lines})]))") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (1, "")
