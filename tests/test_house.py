@@ -111,7 +111,7 @@ def committed_files() -> list[Path]:
         listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True)
         paths = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
     else:
-        made = (".venv", "build", "dist", "__pycache__")
+        made = (".venv", ".hypothesis", "build", "dist", "__pycache__")
         paths = [path for path in ROOT.rglob("*") if not any(part in made or part.endswith(("_cache", ".egg-info")) for part in path.parts)]
     return [path for path in paths if path.is_file()]
 
