@@ -1,0 +1,52 @@
+"""Stable 52-bit hashes of text: the same in every process, on every machine and in every later version.
+
+52 bits fit a float64 and a JSON number exactly; 0 is kept free to mean "absent". Source: BLAKE2b (RFC 7693) with an 8-byte digest,
+read as a little-endian integer, its upper 52 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIGEST_BYTES = 8
+SHIFT = 12
+REMEMBERED_LENGTH = 64  # longer texts are hashed anew each time, so that the memory below stays bounded by some 20 MB
+REMEMBERED_TEXTS = 65_536
+
+
+def stable_hash(text: str) -> int:
+    """Hash one text to 1 … 2^52 - 1."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=DIGEST_BYTES).digest(), "little") >> SHIFT or 1
+
+
+def stable_hashes(texts: Iterable[str]) -> NDArray[np.int64]:
+    """Hash many texts, each as `stable_hash` does; int64, in the order given."""
+    digests = b"".join([blake2b(text.encode(), digest_size=DIGEST_BYTES).digest() for text in texts])
+    hashes: NDArray[np.uint64] = np.frombuffer(digests, "<u8") >> np.uint64(SHIFT)
+    hashes[hashes == 0] = 1
+    return hashes.astype(np.int64)
+
+
+_remembered = lru_cache(maxsize=REMEMBERED_TEXTS)(stable_hash)
+
+
+def hash_table(texts: Iterable[str | None]) -> dict[str | None, int]:
+    """Map each text to its hash; None and the empty text, which both mean absent, to 0."""
+    table: dict[str | None, int] = {text: _remembered(text) if len(text) <= REMEMBERED_LENGTH else stable_hash(text) for text in texts if text}
+    table[None] = table[""] = 0
+    return table
+
+
+def hash_column(column: Sequence[str | None]) -> NDArray[np.int64]:
+    """Hash a column whose texts are mostly different; int64[n], 0 where absent or empty."""
+    present = [text for text in column if text]
+    if len(present) == len(column):
+        return stable_hashes(present)
+    hashes = np.zeros(len(column), np.int64)
+    hashes[[row for row, text in enumerate(column) if text]] = stable_hashes(present)
+    return hashes
