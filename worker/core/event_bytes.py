@@ -1,0 +1,124 @@
+"""Step one of decoding: bytes to flat Python records, or the reason why not.
+
+Parsing is orjson's, which holds to RFC 8259. Only what it refuses is looked at again here, to name the fault: a handful of searches
+without backtracking or recursion, so the longest and the deepest record cost time in proportion to their length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import compress
+from math import isinf
+from typing import Any, NamedTuple
+
+import orjson
+
+from worker.core.event_faults import Faults, Rejected
+from worker.core.event_fields import RECORD_BYTES
+
+Record = dict[str, Any]
+
+JSON_TYPES: dict[type, str] = {
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+    list: "an array",
+    dict: "an object",
+}
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WHITE_SPACE = " \t\n\r"  # JSON's own; str.strip() alone would take more
+
+# Possessive throughout: a text is consumed up to its closing quote, or to the end when it has none, and never tried again.
+_TEXT = r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?'
+_TEXTS = re.compile(_TEXT, re.DOTALL)
+_UP_TO_SECOND_BRACKET = re.compile(rf'{{(?:[^"{{}}\[\]]++|{_TEXT})*+', re.DOTALL)
+_NOT_FINITE = re.compile(r"(?<!\w)(?:nan|inf|infinity)(?!\w)", re.IGNORECASE)
+_LONG_NUMBER = re.compile(r"[0-9]{309,}+(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|[0-9]++(?:\.[0-9]++)?+[eE]\+?[0-9]{3,}+")
+_HIGH, _LOW = r"\\u[dD][89abAB][0-9a-fA-F]{2}", r"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE_SURROGATE = re.compile(rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}")
+
+
+class Parsed(NamedTuple):
+    """The records that are JSON objects, the bytes of each, where each stood among the values, and those refused."""
+
+    records: list[Record]
+    payloads: list[bytes]
+    positions: list[int]
+    rejected: list[Rejected]
+
+    def without(self, faults: Faults) -> Parsed:
+        """Move the rows that have faults to the rejected ones; the rest keep their order."""
+        self.rejected.extend(Rejected(self.positions[row], reason, detail) for row, (reason, detail) in faults.items())
+        keep = [row not in faults for row in range(len(self.records))]
+        return Parsed(list(compress(self.records, keep)), list(compress(self.payloads, keep)), list(compress(self.positions, keep)), self.rejected)
+
+
+def parse(values: Sequence[bytes | None]) -> Parsed:
+    """Parse each value on its own: parsing them joined was no faster, and so no record can touch how its neighbour is read."""
+    parsed = Parsed([], [], [], [])
+    records, payloads, positions, rejected = parsed
+    loads = orjson.loads
+    for position, value in enumerate(values):
+        if value is None:
+            rejected.append(Rejected(position, "null_value", "no value"))
+            continue
+        if len(value) > RECORD_BYTES:
+            rejected.append(Rejected(position, "too_large", f"{len(value)} bytes, at most {RECORD_BYTES}"))
+            continue
+        try:
+            record = loads(value)
+        except orjson.JSONDecodeError as error:
+            rejected.append(Rejected(position, *diagnose(value, str(error))))
+            continue
+        if type(record) is not dict:
+            rejected.append(Rejected(position, "not_an_object", f"the value is {JSON_TYPES[type(record)]}"))
+            continue
+        records.append(record)
+        payloads.append(value)
+        positions.append(position)
+    return parsed
+
+
+def diagnose(value: bytes, said: str) -> tuple[str, str]:
+    """Name the fault of bytes that the parser refused, saying `said`: a code of `REASONS` and a detail."""
+    if value.startswith(BYTE_ORDER_MARK):
+        return "byte_order_mark", "the value starts with EF BB BF"
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        return "invalid_utf8", f"byte {error.start}: {error.reason}"
+    text = text.strip(WHITE_SPACE)
+    if not text:
+        return "empty", f"{len(value)} bytes"
+    if text[0] == "[":
+        return "not_an_object", "the value is an array"
+    if opening := _UP_TO_SECOND_BRACKET.match(text):
+        end = opening.end()
+        if text[end : end + 1] in ("{", "["):
+            return "nested_value", f"a second bracket opens at character {end}"
+        if end + 1 < len(text) and _parses(text[: end + 1]):
+            return "trailing_data", f"{len(text) - end - 1} characters follow the object"
+    return _diagnose_literals(text, said)
+
+
+def _diagnose_literals(text: str, said: str) -> tuple[str, str]:
+    """Tell numbers and characters that JSON cannot carry from plain bad syntax."""
+    bare = _TEXTS.sub('""', text)
+    if match := _NOT_FINITE.search(bare):
+        return "not_finite", f"{match[0]} is not a JSON number"
+    if any(isinf(float(match[0])) for match in _LONG_NUMBER.finditer(bare)):
+        return "not_finite", "a number is beyond 64 bits of floating point"
+    if match := _LONE_SURROGATE.search(text.replace("\\\\", "//")):  # an escaped backslash starts no escape of its own
+        return "lone_surrogate", f"{match[0]} stands alone"
+    return "invalid_json", said
+
+
+def _parses(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""Bytes to the columns of one Batch: the first step of a turn.
+
+decode() reads top to bottom: parse (event_bytes), refuse what is not flat, check each field as a column (event_columns, limits in
+event_fields), then hash. A value's fate and its columns depend on that value alone, never on its neighbours or on how the input was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core.event_bytes import parse
+from worker.core.event_columns import Fields, columns_of, unknown_fields
+from worker.core.event_faults import REASONS, Rejected
+from worker.core.event_fields import NUMBER_LIMITS
+from worker.core.event_names import EVENT_NAMES, NAME_NUMBERS
+from worker.core.hashing import hash_column, hash_table
+
+__all__ = ["EVENT_NAMES", "LABEL_LENGTH", "REASONS", "Batch", "Rejected", "decode"]
+
+LABEL_LENGTH = 40
+HASHED = ("session_id", "order_id", "item_id", "item_category", "path", "country", "device", "medium", "currency", "search_term")
+LABELLED = frozenset(("item_category", "path", "country", "device", "medium"))
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Batch:
+    """n decoded events as columns, in input order. Hashes are those of `hashing.stable_hash`, 0 where absent; absent numbers are NaN."""
+
+    position: NDArray[np.int32]  # index among the values given to decode()
+    user_id: list[str]
+    event_id: list[str | None]
+    time_ms: Integers  # epoch milliseconds, 0 … LAST_TIME_MS
+    name: NDArray[np.int8]  # index into EVENT_NAMES
+    event_hash: Integers
+    session_hash: Integers
+    order_hash: Integers
+    item_hash: Integers
+    price: Floats
+    quantity: Floats
+    revenue: Floats
+    discount: Floats
+    category: Integers
+    path: Integers
+    country: Integers
+    device: Integers
+    medium: Integers
+    currency: Integers
+    search_term: Integers
+    labels: dict[int, str]  # hash -> text, cut to LABEL_LENGTH, of every category, path, country, device and medium here
+    unknown_fields: dict[str, int]  # name -> events that carry it
+
+    def __len__(self) -> int:
+        return len(self.user_id)
+
+
+def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES) -> tuple[Batch, list[Rejected]]:
+    """Decode record values to a Batch and the list of those refused; each position is in exactly one of the two, both in input order.
+
+    `names` translates a shop's own event names to GA4's. Never raises for any bytes.
+    """
+    parsed = parse(values)
+    fields, faults = columns_of(parsed.records, parsed.payloads)
+    if faults:
+        parsed, fields = parsed.without(faults), fields.without(faults)
+        parsed.rejected.sort(key=attrgetter("position"))
+    return batch_of(fields, parsed.positions, names, unknown_fields(parsed.records) if fields.unknown else {}), parsed.rejected
+
+
+def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str], unknown: dict[str, int]) -> Batch:
+    """Hash and number the texts of checked columns."""
+    texts, events, event_ids = fields.texts, fields.texts["event"], fields.texts.get("event_id", [None] * len(positions))
+    numbers = {field: fields.numbers.get(field, np.full(len(positions), np.nan)) for field in NUMBER_LIMITS}
+    hashes = {field: np.zeros(len(positions), np.int64) for field in HASHED}
+    labels: dict[int, str] = {}
+    for field in HASHED:
+        if field in texts:
+            table = hash_table(fields.distinct[field])
+            hashes[field] = np.fromiter(map(table.__getitem__, texts[field]), np.int64, len(positions))
+            if field in LABELLED:
+                labels.update({number: text[:LABEL_LENGTH] for text, number in table.items() if text})
+    numbered = {event: NAME_NUMBERS.get(names.get(event, event), 0) for event in fields.distinct["event"]}
+    return Batch(
+        position=np.array(positions, np.int32),
+        user_id=texts["user_id"],
+        event_id=event_ids if all(event_ids) else [event_id or None for event_id in event_ids],
+        time_ms=fields.time_ms,
+        name=np.fromiter(map(numbered.__getitem__, events), np.int8, len(positions)),
+        event_hash=hash_column(event_ids),
+        session_hash=hashes["session_id"],
+        order_hash=hashes["order_id"],
+        item_hash=hashes["item_id"],
+        price=numbers["price"],
+        quantity=numbers["quantity"],
+        revenue=numbers["revenue"],
+        discount=numbers["discount"],
+        category=hashes["item_category"],
+        path=hashes["path"],
+        country=hashes["country"],
+        device=hashes["device"],
+        medium=hashes["medium"],
+        currency=hashes["currency"],
+        search_term=hashes["search_term"],
+        labels=dict(sorted(labels.items())),  # the different values of a column come in no order of their own
+        unknown_fields=unknown,
+    )
