@@ -21,9 +21,11 @@ test: $(VENV)/.test-ready ## all tests; fails below 95 % line coverage of worker
 	@$(PY) -m pytest --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
 
 check: $(VENV)/.test-ready ## formatting, lint and types
-	@$(PY) -m ruff format --check .
-	@$(PY) -m ruff check .
-	@$(PY) -m mypy worker tests $(wildcard bench tools)
+	@failed=0; \
+	$(PY) -m ruff format --check . || failed=1; \
+	$(PY) -m ruff check . || failed=1; \
+	$(PY) -m mypy worker tests $(wildcard bench tools) || failed=1; \
+	exit $$failed
 
 bench: $(VENV)/.run-ready ## how fast it is on this machine
 	@$(PY) -m bench

@@ -70,6 +70,7 @@ def test_topics_are_distinct_and_can_be_made(names: dict[str, str]) -> None:
         {"targets": {"cart": {"outcome": "add_to_cart"}}},
         {"silence": {"marks": ["1 d", "1 h"]}},
         {"outage": {"declared": [["2020-12-24", "2020-12-26"]]}},
+        {"outage": {"declared": [["2020-12-24T00:00:00Z"]]}},
         {"outage": {"declared": [["2020-12-26T00:00:00Z", "2020-12-24T00:00:00Z"]]}},
         {"service": {"roles": []}},
         {"service": {"metrics_port": 65536}},
