@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from worker.configuration import load
+from worker.configuration.fields import default_of, leaf_at
+from worker.configuration.writing import toml_value
 from worker.core.settings import DAY_MS, HOUR_MS
 from worker.errors import ConfigurationError, Problem
 
@@ -94,6 +96,13 @@ def test_variables_that_are_not_meant_for_us_are_left_alone() -> None:
     assert load(environ=links).settings == load(environ={}).settings
 
 
+def default(*path: str) -> str:
+    """Write the default at a path, the example that a refusal gives."""
+    leaf = leaf_at(path)
+    assert leaf is not None
+    return toml_value(default_of(leaf))
+
+
 WRONG = """\
 seeed = 1
 reasons = true
@@ -126,23 +135,27 @@ def test_everything_wrong_in_a_file_is_said_at_once_with_its_place_and_what_to_d
     config.write_text(WRONG)
     assert refused(config) == [
         Problem("unknown key 'seeed'", "shop.toml, line 1, column 1", "did you mean 'seed'?"),
-        Problem("reasons is true, not a whole number", "shop.toml, line 2, column 1", "write a whole number, for example reasons = 3"),
+        Problem("reasons is true, not a whole number", "shop.toml, line 2, column 1", f"write a whole number, for example reasons = {default('reasons')}"),
         Problem("unknown key 'horizn' in [targets.purchase]", "shop.toml, line 4, column 1", "did you mean 'horizon'?"),
         Problem("targets.purchase.horizon: '14 days' has no known unit", "shop.toml, line 5, column 1", "use one of ms, s, min, h, d, for example '14 d'"),
         Problem('targets.intent.horizon is "0 d"', "shop.toml, line 7, column 1", 'write more than zero, for example "30 min"'),
         Problem("'horizon' is missing in [targets.cart]", "shop.toml, line 8, column 1", 'add horizon = "7 d"'),
         Problem('targets.cart.optimizer is "ftlr"', "shop.toml, line 9, column 1", "did you mean 'ftrl'? It may be 'ftrl', 'adagrad' or 'sgd'"),
         Problem("targets.user_id: 'user_id' is a key of the score record itself", "shop.toml, line 10, column 1", "choose another name for the target"),
-        Problem('service.turn_events is "5000", not a whole number', "shop.toml, line 13, column 1", "write a whole number, for example turn_events = 5000"),
+        Problem(
+            'service.turn_events is "5000", not a whole number',
+            "shop.toml, line 13, column 1",
+            f"write a whole number, for example turn_events = {default('service', 'turn_events')}",
+        ),
         Problem("service.turn_wait: a duration needs a unit", "shop.toml, line 14, column 1", "write it as text, for example '30 min', not 20"),
         Problem("unknown key 'session_gap' in [service]", "shop.toml, line 15, column 1", "it belongs to [profiles]"),
         Problem('service.roles[1] is "traner"', "shop.toml, line 16, column 20", "did you mean 'trainer'? It may be 'scorer' or 'trainer'"),
         Problem(
             'silence.marks is "1 h", not a list',
             "shop.toml, line 18, column 1",
-            'write a list, for example marks = ["1 h", "6 h", "1 d", "3 d", "7 d", "14 d", "21 d", "28 d"]',
+            f"write a list, for example marks = {default('silence', 'marks')}",
         ),
-        Problem("silence.share is 1.5", "shop.toml, line 19, column 1", "write at most 1.0, for example 0.16666666666666666"),
+        Problem("silence.share is 1.5", "shop.toml, line 19, column 1", f"write at most 1.0, for example {default('silence', 'share')}"),
         Problem("events.names.a is 1, not text", "shop.toml, line 21, column 11", "write text"),
         Problem("events.names.b: 'purchse' is not a GA4 event name", "shop.toml, line 21, column 18", "did you mean 'purchase'?"),
         Problem("outage.declared[0] has too few items", "shop.toml, line 23, column 13", "write 2 of them"),
@@ -170,7 +183,9 @@ def test_a_flag_is_named() -> None:
     assert refused(None, "targets.purchase.alpha=99", "reasons", "servce.group=x") == [
         Problem("'reasons' sets nothing", "flag --set reasons", "write KEY=VALUE, for example --set targets.purchase.horizon='14 d'"),
         Problem("unknown section 'servce'", "flag --set servce.group", "did you mean 'service'?"),
-        Problem('targets.purchase.alpha is "99"', "flag --set targets.purchase.alpha", "write at most 10.0, for example 0.05"),
+        Problem(
+            'targets.purchase.alpha is "99"', "flag --set targets.purchase.alpha", f"write at most 10.0, for example {default('targets', 'purchase', 'alpha')}"
+        ),
     ]
 
 
