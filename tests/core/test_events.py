@@ -132,6 +132,7 @@ def test_a_repeated_key_is_always_found(record: Record, data: st.DataObject) -> 
         (encoded()[:-1] + b',"campaign":-1' + b"0" * 400 + b"}", "not_finite"),
         (encoded().replace(b"u1", b"NaN").replace(b"page_view", b"\\ud800"), "lone_surrogate"),
         (encoded().replace(b"u1", b"\\\\\\udC00x"), "lone_surrogate"),
+        (encoded().replace(b"u1", b"\\\\ud800")[:-1], "invalid_json"),
         (encoded().replace(b"u1", b"\\ud83d\\ud83d\\ude00"), "lone_surrogate"),
         (b"[" + encoded() + b"]", "not_an_object"),
         (b'"event"', "not_an_object"),
@@ -154,6 +155,13 @@ def test_bad_bytes_are_named_and_leave_their_neighbours_alone(value: bytes | Non
     assert [(fault.position, fault.reason) for fault in rejected] == [(1, reason)]
     assert 0 < len(rejected[0].detail) <= 500
     assert (batch.user_id, batch.position.tolist()) == (["a", "b"], [0, 2])
+
+
+@pytest.mark.parametrize("wrong", [{"path": 3}, {"timestamp": True}, {"event_id": False, "item_id": 1}, {"path": ["a"]}])
+def test_a_repeated_key_does_not_hide_behind_a_fault_that_makes_up_for_its_quotes(wrong: Record) -> None:
+    repeated = encoded()[:-1] + b',"timestamp":1609582512345}'
+    values = [encoded(**wrong), repeated, repeated]
+    assert [fault.reason for fault in decode(values)[1]] == [decode([encoded(**wrong)])[1][0].reason, "repeated_key", "repeated_key"]
 
 
 def test_a_record_of_exactly_one_mebibyte_is_read() -> None:
@@ -211,6 +219,12 @@ def test_unknown_fields_are_counted_by_name_in_a_bounded_table() -> None:
     assert max(map(len, batch.unknown_fields)) == UNKNOWN_NAME_LENGTH
     assert sum(batch.unknown_fields.values()) == 1000
     assert batch.unknown_fields[UNKNOWN_OVERFLOW] == 1000 - UNKNOWN_NAMES
+
+
+def test_labels_are_cut_and_zero_has_no_sign() -> None:
+    batch, _ = decode([encoded(path="/" * 100, price=-0.0, timestamp=-0.0)])
+    assert batch.labels == {expected_hash("/" * 100): "/" * LABEL_LENGTH}
+    assert not np.signbit(batch.price).any()
 
 
 def test_refused_records_leave_no_labels_and_no_counts() -> None:
