@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from itertools import compress
 from math import isinf
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -44,22 +45,23 @@ _LONE_SURROGATE = re.compile(rf"{_HIGH}(?!{_LOW})|(?<!{_HIGH}){_LOW}")
 class Parsed(NamedTuple):
     """The records that are JSON objects, the bytes of each, where each stood among the values, and those refused."""
 
-    records: list[Record]
-    payloads: list[bytes]
-    positions: list[int]
+    records: Sequence[Record]
+    payloads: Sequence[bytes]
+    positions: Sequence[int]
     rejected: list[Rejected]
 
     def without(self, faults: Faults) -> Parsed:
         """Move the rows that have faults to the rejected ones; the rest keep their order."""
-        self.rejected.extend(Rejected(self.positions[row], reason, detail) for row, (reason, detail) in faults.items())
+        rejected = [*self.rejected, *(Rejected(self.positions[row], reason, detail) for row, (reason, detail) in faults.items())]
         keep = [row not in faults for row in range(len(self.records))]
-        return Parsed(list(compress(self.records, keep)), list(compress(self.payloads, keep)), list(compress(self.positions, keep)), self.rejected)
+        kept = list(compress(self.records, keep)), list(compress(self.payloads, keep)), list(compress(self.positions, keep))
+        return Parsed(*kept, sorted(rejected, key=attrgetter("position")))
 
 
 def parse(values: Sequence[bytes | None]) -> Parsed:
     """Parse each value on its own: parsing them joined was no faster, and so no record can touch how its neighbour is read."""
-    parsed = Parsed([], [], [], [])
-    records, payloads, positions, rejected = parsed
+    records: list[Record] = []
+    rejected: list[Rejected] = []
     loads = orjson.loads
     for position, value in enumerate(values):
         if value is None:
@@ -77,9 +79,9 @@ def parse(values: Sequence[bytes | None]) -> Parsed:
             rejected.append(Rejected(position, "not_an_object", f"the value is {JSON_TYPES[type(record)]}"))
             continue
         records.append(record)
-        payloads.append(value)
-        positions.append(position)
-    return parsed
+    refused = {fault.position for fault in rejected}
+    positions = [position for position in range(len(values)) if position not in refused] if refused else range(len(values))
+    return Parsed(records, [value for position in positions if (value := values[position]) is not None], positions, rejected)
 
 
 def diagnose(value: bytes, said: str) -> tuple[str, str]:

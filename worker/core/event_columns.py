@@ -22,8 +22,9 @@ from worker.core.event_fields import FIELDS, LAST_TIME_MS, NUMBER_LIMITS, REQUIR
 from worker.core.timestamps import parse_rfc3339
 
 Column = Sequence[Any]
+Shapes = Counter[tuple[str, ...]]
 
-NESTED = (dict, list)
+NESTED = frozenset((dict, list))
 TEXT_TYPES = frozenset((str, type(None)))
 NUMBER_TYPES = frozenset((int, float, type(None)))
 MOSTLY_UNIQUE = frozenset(("event_id",))  # not worth a set: hashing each text once for it costs more than looking at repeats twice
@@ -39,22 +40,25 @@ class Fields:
     texts: dict[str, list[Any]]  # str, or None where absent
     distinct: dict[str, Collection[Any]]  # the different values of each text column
     numbers: dict[str, NDArray[np.float64]]  # NaN where absent
-    unknown: bool  # whether any record has a field that is not known
 
     def without(self, faults: Faults) -> Fields:
         """Drop the rows that have faults."""
         keep = [row not in faults for row in range(len(self.time_ms))]
         texts = {field: list(compress(column, keep)) for field, column in self.texts.items()}
         distinct: dict[str, Collection[Any]] = {field: set(column) for field, column in texts.items()}
-        return Fields(self.time_ms[keep], texts, distinct, {field: column[keep] for field, column in self.numbers.items()}, self.unknown)
+        return Fields(self.time_ms[keep], texts, distinct, {field: column[keep] for field, column in self.numbers.items()})
 
 
-def columns_of(records: Sequence[Record], payloads: Sequence[bytes]) -> tuple[Fields, Faults]:
-    """Take the known fields of records, each given with its bytes, as columns, and find the rows to be refused.
+def shapes_of(records: Sequence[Record]) -> Shapes:
+    """Count records by the keys that they have; a shop sends few different lists of them."""
+    return Counter(map(tuple, records))
+
+
+def columns_of(records: Sequence[Record], payloads: Sequence[bytes], shapes: Shapes) -> tuple[Fields, Faults]:
+    """Take the known fields of records, given with the bytes and shapes of the same, as columns, and find the rows to be refused.
 
     The order of the checks decides which of several faults a row is refused for, so it must not depend on other rows.
     """
-    shapes = set(map(tuple, records))  # a shop sends few different lists of keys
     keys, everywhere = set(chain.from_iterable(shapes)), FIELDS.intersection(*shapes)
     faults: Faults = {}
 
@@ -66,19 +70,18 @@ def columns_of(records: Sequence[Record], payloads: Sequence[bytes]) -> tuple[Fi
     times = column("timestamp")
     time_ms = check_times(times, faults)
     numbers = {field: check_number(column(field), field, faults) for field in NUMBER_LIMITS if field in keys}
-    unknown = not keys <= FIELDS
-    if faults or unknown:
+    if faults or not keys <= FIELDS:
         held = check_nesting(records, faults)
     else:
         held = sum(len(values) - (values.count(None) if None in distinct[field] else 0) for field, values in texts.items()) + list(map(type, times)).count(str)
     check_repeats(records, payloads, held, faults)
-    return Fields(time_ms, texts, distinct, numbers, unknown), faults
+    return Fields(time_ms, texts, distinct, numbers), faults
 
 
-def unknown_fields(records: Sequence[Record]) -> dict[str, int]:
+def unknown_fields(shapes: Shapes) -> dict[str, int]:
     """Count records by the unknown fields that they carry; names are cut short, and past a number of names the rest counts as one."""
     counts: dict[str, int] = {}
-    for keys, number in Counter(map(tuple, records)).items():
+    for keys, number in shapes.items():
         for name in keys:
             if name not in FIELDS:
                 counted = name[:UNKNOWN_NAME_LENGTH]
@@ -93,9 +96,9 @@ def check_nesting(records: Sequence[Record], faults: Faults) -> int:
     types = list(map(type, chain.from_iterable(map(dict.values, records))))
     if dict in types or list in types:
         for row, record in enumerate(records):
-            for key, value in record.items():
-                if type(value) in NESTED:
-                    faults.setdefault(row, _wrong_type(key, value, "a scalar"))
+            if not NESTED.isdisjoint(map(type, record.values())):
+                key, value = next((key, value) for key, value in record.items() if type(value) in NESTED)
+                faults.setdefault(row, _wrong_type(key, value, "a scalar"))
     return types.count(str)
 
 
@@ -103,15 +106,22 @@ def check_repeats(records: Sequence[Record], payloads: Sequence[bytes], texts: i
     """Flag records whose bytes name a key twice; `texts` is how many values of all records are texts.
 
     A parser keeps the last of repeated keys and says nothing. But JSON without nesting spends exactly two quotes, escaped ones aside, on each
-    key and on each text, so a repeated key shows as more quotes than the record accounts for. It can never show as fewer: the sum over a
-    batch is right only if every record is.
+    key and on each text, so a repeated key shows as more quotes than the record accounts for. It can never show as fewer: a sum over records
+    is right only if every record is.
     """
-    quotes = sum(_quotes(b"".join(payloads[start : start + JOINED])) for start in range(0, len(payloads), JOINED))
-    if quotes == 2 * (sum(map(len, records)) + texts):
+    blocks = [slice(start, start + JOINED) for start in range(0, len(records), JOINED)]
+    quotes = [_quotes(b"".join(payloads[block])) for block in blocks]
+    if sum(quotes) == 2 * (sum(map(len, records)) + texts):
         return
-    for row, (record, payload) in enumerate(zip(records, payloads, strict=True)):
-        if row not in faults and _quotes(payload) != 2 * (len(record) + list(map(type, record.values())).count(str)):
-            faults[row] = ("repeated_key", f"more keys than the {len(record)} different ones")
+    suspects = [block for block, counted in zip(blocks, quotes, strict=True) if counted != _accounted(records[block])]
+    for row in chain.from_iterable(range(len(records))[block] for block in suspects):
+        if row not in faults and _quotes(payloads[row]) != _accounted(records[row : row + 1]):
+            faults[row] = ("repeated_key", f"more keys than the {len(records[row])} different ones")
+
+
+def _accounted(records: Sequence[Record]) -> int:
+    """Count the quotes that flat records need."""
+    return 2 * (sum(map(len, records)) + list(map(type, chain.from_iterable(map(dict.values, records)))).count(str))
 
 
 def _quotes(payload: bytes) -> int:

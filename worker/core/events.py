@@ -1,21 +1,20 @@
 """Bytes to the columns of one Batch: the first step of a turn.
 
-decode() reads top to bottom: parse (event_bytes), refuse what is not flat, check each field as a column (event_columns, limits in
-event_fields), then hash. A value's fate and its columns depend on that value alone, never on its neighbours or on how the input was cut.
+decode() reads top to bottom: parse (event_bytes), take and check each field as a column (event_columns, limits in event_fields), drop what
+is refused (event_faults), then hash and number the texts. A value's fate and its columns depend on that value alone, never on its neighbours or on how the input was cut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.event_bytes import parse
-from worker.core.event_columns import Fields, columns_of, unknown_fields
+from worker.core.event_columns import Fields, columns_of, shapes_of, unknown_fields
 from worker.core.event_faults import REASONS, Rejected
 from worker.core.event_fields import NUMBER_LIMITS
 from worker.core.event_names import EVENT_NAMES, NAME_NUMBERS
@@ -69,11 +68,12 @@ def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES) 
     `names` translates a shop's own event names to GA4's. Never raises for any bytes.
     """
     parsed = parse(values)
-    fields, faults = columns_of(parsed.records, parsed.payloads)
+    shapes = shapes_of(parsed.records)
+    fields, faults = columns_of(parsed.records, parsed.payloads, shapes)
     if faults:
         parsed, fields = parsed.without(faults), fields.without(faults)
-        parsed.rejected.sort(key=attrgetter("position"))
-    return batch_of(fields, parsed.positions, names, unknown_fields(parsed.records) if fields.unknown else {}), parsed.rejected
+        shapes = shapes_of(parsed.records)
+    return batch_of(fields, parsed.positions, names, unknown_fields(shapes)), parsed.rejected
 
 
 def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str], unknown: dict[str, int]) -> Batch:

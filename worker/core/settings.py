@@ -103,23 +103,27 @@ class ProfileSettings(Section):
     byte_budget: int = Field(
         2_147_483_648, gt=0, description="Bytes of profiles that one partition may hold; beyond it the longest silent users are forgotten first."
     )
-    pending_per_user: int = Field(32, ge=1, le=1000, description="Decisions of one user that may wait for their outcome; beyond it no new one is drawn.")
+
+
+SILENCE_MARKS = ("1 h", "6 h", "12 h", "1 d", "36 h", "2 d", "3 d", "4 d", "5 d", "6 d", "7 d", "8 d", "10 d", "12 d", "14 d", "17 d", "21 d", "24 d", "28 d")
 
 
 class SilenceSettings(Section):
     """When a user who does nothing is scored again, and how much of that is learned from."""
 
     marks_ms: tuple[Positive, ...] = Field(
-        written(("1 h", "6 h", "1 d", "3 d", "7 d", "14 d", "21 d", "28 d")),
+        written(SILENCE_MARKS),
         alias="marks",
         description="Times after a user's last event at which silence itself is scored.",
     )
-    share: float = Field(1 / 6, gt=0, le=1, description="Chance that a silent score becomes a decision to learn from; it is weighted by the inverse.")
+    share: float = Field(0.25, gt=0, le=1, description="Chance that a silent score becomes a decision to learn from; it is weighted by the inverse.")
 
     @model_validator(mode="after")
     def _ascending(self) -> SilenceSettings:
         if list(self.marks_ms) != sorted(set(self.marks_ms)):
             raise ValueError("marks must ascend, each one later than the one before")
+        if self.marks_ms and self.marks_ms[0] < 10 * MINUTE_MS:
+            raise ValueError("the first mark must be 10 min or later: every mark of every user is a score")
         return self
 
 
@@ -131,7 +135,13 @@ class TargetSettings(Section):
     delay_ms: Duration = Field(written("0 min"), alias="delay", description="The window opens this long after the decision.")
     horizon_ms: Positive = Field(alias="horizon", description="Length of the window.")
     absence: bool = Field(False, description="The published probability is that the outcome does NOT happen (churn is the absence of a return).")
-    silent: bool = Field(True, description="Silent scores are decisions of this target too; turn off for windows too short to matter in silence.")
+    silent: bool = Field(True, description="Silent scores are decisions of this target too.")
+    silent_negatives: float = Field(
+        0.125,
+        gt=0,
+        le=1,
+        description="Chance that a silent decision whose outcome did not happen is learned; it is weighted by the inverse. Rare outcomes need few of them.",
+    )
     scheme: Literal["maturity", "fake_negative"] = Field(
         "maturity",
         description="When an example is learned: once its label is known, or at once as a weighted negative and again when the outcome happens (Ktena 2019).",
@@ -141,8 +151,16 @@ class TargetSettings(Section):
     alpha: float = Field(0.05, gt=0, le=10, description="Learning rate of the optimizer.")
     beta: float = Field(1.0, ge=0, description="FTRL's beta.")
     l1: float = Field(0.0, ge=0, description="FTRL's l1 penalty.")
-    l2: float = Field(1.0, ge=0, description="FTRL's l2 penalty.")
+    l2: float = Field(5.0, ge=0, description="FTRL's l2 penalty.")
     abstain_below: int = Field(100, ge=0, description="Until this many outcomes of each kind are learned, scores carry abstain: warming_up.")
+
+
+class FeatureSettings(Section):
+    """Features that help one shop and not another; the rest are always there."""
+
+    season: bool = Field(False, description="Winter, spring, summer, autumn as a feature: worth turning on once a full year has been learned.")
+    holidays: bool = Field(False, description="Public holidays of the user's country and their eves as a feature; needs the extra 'holidays'.")
+    holiday_country: str = Field("", description="ISO code or English name of the country whose holidays count for users without a known country.")
 
 
 class OutageSettings(Section):
@@ -151,13 +169,18 @@ class OutageSettings(Section):
     detect: bool = Field(True, description="Find outages from the input's own habit of nights and closed days.")
     declared: tuple[Annotated[tuple[str, str], AfterValidator(_outage)], ...] = Field((), description="Known outages as pairs of RFC 3339 times: from, to.")
 
+    @property
+    def declared_ms(self) -> list[tuple[int, int]]:
+        """The declared outages as epoch milliseconds."""
+        return [(int(start), int(end)) for start, end in (parse_rfc3339(pair)[0] for pair in self.declared)]
+
 
 def default_targets() -> dict[str, TargetSettings]:
     """The three targets that every shop starts with."""
     return {
         "purchase": TargetSettings(outcome="purchase", horizon="7 d", prior=0.02),
-        "intent": TargetSettings(outcome="purchase", horizon="30 min", prior=0.01, silent=False),
-        "churn": TargetSettings(outcome="any", delay="30 min", horizon="7 d", absence=True, prior=0.3),
+        "intent": TargetSettings(outcome="purchase", horizon="30 min", prior=0.01, silent_negatives=1 / 32),
+        "churn": TargetSettings(outcome="any", delay="30 min", horizon="7 d", absence=True, prior=0.3, alpha=0.04, silent_negatives=0.5),
     }
 
 
@@ -168,6 +191,18 @@ class CoreSettings(Section):
     profiles: ProfileSettings = ProfileSettings()
     silence: SilenceSettings = SilenceSettings()
     targets: dict[str, TargetSettings] = Field(default_factory=default_targets)
+    features: FeatureSettings = FeatureSettings()
     outage: OutageSettings = OutageSettings()
     reasons: int = Field(3, ge=0, le=20, description="Largest reasons published with each probability; 0 publishes none.")
     seed: int = Field(0, ge=0, description="Seed of every draw: which events and silent scores become decisions.")
+
+    @model_validator(mode="after")
+    def _remembered_long_enough(self) -> CoreSettings:
+        """Nobody is forgotten while something is still to be known of them."""
+        windows = [t.delay_ms + t.horizon_ms for t in self.targets.values() if t.enabled]
+        needed = max(self.silence.marks_ms, default=0) + max(windows, default=0) + DAY_MS
+        if self.profiles.time_to_live_ms <= needed:
+            raise ValueError(
+                f"profiles.time_to_live is too short: the last silence mark, the longest window and a day take {-(-needed // DAY_MS)} d; make it longer"
+            )
+        return self

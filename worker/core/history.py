@@ -1,0 +1,80 @@
+"""What a turn's events did, kept for the turn: the state of any user as it stood when the watermark had come to a given time.
+
+Timers due within a turn must see the world as of their own time, not as of the turn's end; that is what makes the outcome of a
+turn independent of how the input was cut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core import profile_layout as at
+from worker.core.profiles import Applied, Profiles
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class Intervals:
+    """Stretches of a turn in which a user's state did not change: m of them, by user and time."""
+
+    row: Ints  # profile row
+    state: Floats  # m x WIDTH
+    until_ms: Ints  # the watermark at which the stretch ended: that of the user's next event, or of the turn's end
+    after: Ints  # index of the event that the stretch follows; -1 for the stretch before the user's first event of the turn
+
+
+class History:
+    """The states before, between and after a turn's n events."""
+
+    def __init__(self, profiles: Profiles, applied: Applied, rows: Ints, watermark_ms: Ints) -> None:
+        self.profiles = profiles
+        self.applied = applied
+        self.watermark_ms = watermark_ms
+        self.count = len(rows)
+        self.order = np.argsort(rows, kind="stable")
+        self.row = rows[self.order]
+        self.key = self.row * (self.count + 1) + self.order
+        self.by_row = np.argsort(applied.users, kind="stable")
+        self.users = applied.users[self.by_row]
+
+    def columns_at(self, rows: Ints, time_ms: Ints, columns: list[int]) -> Floats:
+        """The given profile columns of `rows` (m) as they stood when the watermark had come to `time_ms` (m) and no further: m x columns."""
+        out = self.profiles.rows[rows][:, columns]
+        if not self.count:
+            return out
+        touched = np.searchsorted(self.users, rows)
+        touched[touched == len(self.users)] = 0
+        here = np.flatnonzero(self.users[touched] == rows)
+        if not len(here):
+            return out
+        out[here] = self.applied.before[self.by_row[touched[here]]][:, columns]
+        seen = np.searchsorted(self.watermark_ms, time_ms[here], side="right")
+        last = np.searchsorted(self.key, rows[here] * (self.count + 1) + seen) - 1
+        known = (last >= 0) & (self.row[last] == rows[here])
+        events = self.applied.state_of_event[self.order[last[known]]]
+        out[here[known]] = self.applied.states[events][:, columns]
+        return out
+
+    def intervals(self, end_ms: int) -> Intervals:
+        """Every stretch of unchanged state of the users whom the turn touched, up to the watermark `end_ms`."""
+        row, order = self.row, self.order
+        reached = self.watermark_ms[order]
+        opens = np.concatenate([[True], row[1:] != row[:-1]]) if self.count else np.zeros(0, dtype=np.bool_)
+        until = np.full(self.count, end_ms, dtype=np.int64)
+        until[:-1][~opens[1:]] = reached[1:][~opens[1:]]
+        starts = np.flatnonzero(opens)
+        before = self.applied.before[self.by_row]
+        known = before[:, at.LAST] > 0
+        at_event = np.arange(self.count) * 2 + 1
+        place = np.argsort(np.concatenate([starts[known] * 2, at_event]), kind="stable")
+        return Intervals(
+            row=np.concatenate([self.users[known], row])[place],
+            state=np.concatenate([before[known], self.applied.states[self.applied.state_of_event[order]]])[place],
+            until_ms=np.concatenate([reached[starts[known]], until])[place],
+            after=np.concatenate([np.full(int(known.sum()), -1, dtype=np.int64), order])[place],
+        )

@@ -1,0 +1,340 @@
+"""One partition's whole path: a turn takes records in, and gives scores, examples, changes of state and dead letters out.
+
+`turn` reads top to bottom in the order of the flow. Nothing here knows of a log or a clock: the caller passes the records, their offsets and, for
+live input, the time. Every result depends on the records and their order alone, not on how they were cut into turns; only the
+scorecards, which the caller passes in, may differ from turn to turn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core import profile_layout as at
+from worker.core.bin_names import BinNames
+from worker.core.changelog import Change, Restored
+from worker.core.decisions import EVENT, Decisions, Scored
+from worker.core.events import Batch, Rejected, decode
+from worker.core.examples import Example
+from worker.core.feature_slots import LAYOUT, SLOTS
+from worker.core.features import Holidays, bins_of
+from worker.core.history import History
+from worker.core.outage import OutageDetector
+from worker.core.outcomes import Outcomes, Settled
+from worker.core.partition_state import PartitionState
+from worker.core.profile_update import EventColumns, Rules
+from worker.core.profiles import Profiles
+from worker.core.score_records import ScoreRecords
+from worker.core.scorecard import Scorecards
+from worker.core.settings import CoreSettings
+from worker.core.silence import Silence, Silent, join
+from worker.core.watermark import UNSET, Admitted, Watermark
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CHUNK = 2_000  # rows whose features are computed at a time: their intermediate columns stay in the cache
+
+
+@dataclass(slots=True)
+class DeadLetter:
+    """A record that could not be scored: its offset, the bytes as they came, and why."""
+
+    offset: int
+    value: bytes | None
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one turn publishes, all of it or nothing."""
+
+    scores: list[tuple[str, bytes]] = field(default_factory=list)  # user id, record
+    scored: Scored | None = None  # the same scores as columns
+    examples: list[Example] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    read: int = 0
+    events: int = 0  # events scored
+    silent: int = 0  # silent scores
+    dropped: Counter[str] = field(default_factory=Counter)  # events that count for nothing: "late", "duplicate"
+    forgotten: Counter[str] = field(default_factory=Counter)  # users: "expired", "evicted"
+
+
+class Pipeline:
+    """The state of one input partition and the turns over it."""
+
+    def __init__(self, settings: CoreSettings, partition: int = 0, keep_changes: bool = True, holidays: Holidays | None = None) -> None:
+        self.settings = settings
+        self.partition = partition
+        self.keep_changes = keep_changes
+        self.holidays = holidays
+        self.targets = {name: target for name, target in settings.targets.items() if target.enabled}
+        profiles = settings.profiles
+        self.silence = Silence(settings.silence.marks_ms, profiles.time_to_live_ms)
+        self.decisions = Decisions(len(SLOTS), len(self.targets))
+        self.outcomes = Outcomes(self.targets, settings.seed)
+        self.profiles = Profiles(Rules(profiles.session_gap_ms, profiles.time_to_live_ms, self.outcomes.watched))
+        self.watermark = Watermark(settings.events.jump_ms, settings.events.allowed_lateness_ms, settings.events.future_tolerance_ms)
+        self.outages = OutageDetector(settings.outage.detect, settings.outage.declared_ms)
+        self.state = PartitionState(self.watermark, self.outages)
+        self.names = BinNames(self.state.labels)
+        self.unknown_fields: Counter[str] = Counter()
+        self._records: ScoreRecords | None = None
+
+    # ---- turns
+
+    def turn(self, values: Sequence[bytes | None], offsets: Sequence[int], scorecards: Scorecards, now_ms: int | None = None) -> Turn:
+        """Take records through the whole path. `now_ms` is the clock for live input, None in a replay."""
+        held = self.state.held
+        batch, rejected = decode([value for _, value in held] + list(values), self.settings.events.names)
+        all_offsets = [offset for offset, _ in held] + list(offsets)
+        all_values = [value for _, value in held] + list(values)
+        self._recall(batch)
+        start_ms = self.watermark.value
+        admitted = self.watermark.admit(batch.user_id, batch.time_ms, now_ms, start=len(held))
+        turn = self._process(batch, all_offsets, admitted, start_ms, scorecards)
+        turn.read = len(values)
+        turn.dead_letters = self._dead_letters(rejected, batch, admitted, all_offsets, all_values)
+        self.state.hold([(all_offsets[p], all_values[p] or b"") for p in batch.position[[h.position for h in self.watermark.held]].tolist()])
+        self._write_partition(turn)
+        return turn
+
+    def idle(self, elapsed_ms: int, scorecards: Scorecards) -> Turn:
+        """Nothing came for `elapsed_ms`: silence goes on, windows close."""
+        batch, _ = decode([])
+        start_ms = self.watermark.value
+        self.watermark.advance(elapsed_ms)
+        nothing = np.zeros(0, dtype=np.int64)
+        turn = self._process(batch, [], Admitted(nothing, nothing), start_ms, scorecards)
+        self._write_partition(turn)
+        return turn
+
+    def finish(self, scorecards: Scorecards) -> Turn:
+        """The input has ended: events that still waited for confirmation are judged."""
+        held = self.state.held
+        batch, _ = decode([value for _, value in held], self.settings.events.names)
+        self._recall(batch)
+        start_ms = self.watermark.value
+        admitted = self.watermark.finish(batch.time_ms)
+        offsets, values = [offset for offset, _ in held], [value for _, value in held]
+        turn = self._process(batch, offsets, admitted, start_ms, scorecards)
+        turn.dead_letters = self._dead_letters([], batch, admitted, offsets, values)
+        self.state.hold([])
+        self._write_partition(turn)
+        return turn
+
+    def _process(self, batch: Batch, offsets: Sequence[int], admitted: Admitted, start_ms: int, scorecards: Scorecards) -> Turn:
+        turn = Turn()
+        order, reached, end_ms = admitted.order, admitted.watermark_ms, self.watermark.value
+        turn.dropped["late"] += len(admitted.late)
+        self.unknown_fields.update(batch.unknown_fields)
+        self.outages.observe(batch.time_ms[order])
+        turn.changes += self.state.learn_labels(batch.labels)
+
+        # profiles: every event through its user's row
+        user_ids = [batch.user_id[i] for i in order.tolist()]
+        rows = self.profiles.rows_for(user_ids)
+        offset = np.array([offsets[p] for p in batch.position[order].tolist()], dtype=np.int64)
+        applied = self.profiles.apply(rows, _columns(batch, order, reached, offset))
+        history = History(self.profiles, applied, rows, reached)
+        turn.dropped["duplicate"] += int(applied.duplicate.sum())
+
+        # what is to be scored: the events, and the silences between and after them
+        fresh = np.flatnonzero(~applied.duplicate)
+        turn.events = len(fresh)
+        within = self.silence.within(history.intervals(end_ms), start_ms, end_ms)
+        due, expired = self.silence.due(self.profiles, applied.users, end_ms)
+        silent = join([within, due])
+        turn.silent = len(silent)
+
+        # features and scores
+        scored, states, margins, sources = self._score(
+            batch, order, reached, rows, offset, applied.states[applied.state_of_event[fresh]], fresh, silent, scorecards
+        )
+        turn.scored = scored
+
+        # decisions, and the outcomes of earlier ones
+        silent_at = np.flatnonzero(scored.mark != EVENT)
+        in_day = np.flatnonzero((scored.mark == EVENT) & (sources >= 0))
+        in_day = in_day[batch.time_ms[order][sources[in_day]] // 86_400_000 == reached[sources[in_day]] // 86_400_000]
+        everything = np.ones(len(self.targets), dtype=np.bool_)
+        new = [
+            self.decisions.draw_days(scored, in_day, self.settings.seed, everything),
+            self.decisions.draw_silent(scored, silent_at, self.settings.silence.share, self.settings.seed, self.outcomes.silent),
+        ]
+        self.outcomes.wait_for(self.decisions, np.concatenate(new))
+        settled = self.outcomes.settle(self.decisions, history, self.outages.overlaps, end_ms)
+        turn.examples = self._examples(settled)
+        self.outcomes.release(self.decisions)
+
+        # records
+        row_users = self.profiles.user_of
+        ids = [row_users[row] or "" for row in scored.row.tolist()]
+        event_ids = [batch.event_id[order[s]] if s >= 0 else None for s in sources.tolist()]
+        turn.scores = list(zip(ids, self._encoder(scorecards).encode(scored, states, margins, ids, event_ids), strict=True))
+        self._forget(turn, expired, applied.users)
+        if self.keep_changes:
+            self._write_profiles(turn, applied.users)
+            self._write_decisions(turn)
+        return turn
+
+    # ---- steps
+
+    def _score(
+        self,
+        batch: Batch,
+        order: Ints,
+        reached: Ints,
+        rows: Ints,
+        offset: Ints,
+        event_states: Floats,
+        fresh: Ints,
+        silent: Silent,
+        scorecards: Scorecards,
+    ) -> tuple[Scored, Floats, Floats, Ints]:
+        """Scores of events and silences in the order in which they are published: a silence comes before the event that ended it."""
+        place = np.concatenate([fresh.astype(np.float64), np.maximum(np.searchsorted(reached, silent.time_ms, side="right") - 0.5, silent.after + 0.25)])
+        time_ms = np.concatenate([batch.time_ms[order][fresh], silent.time_ms])
+        sequence = np.lexsort((time_ms, place))
+        states = np.concatenate([event_states, silent.state])[sequence]
+        mark = np.concatenate([np.full(len(fresh), EVENT, dtype=np.int64), silent.mark])[sequence]
+        time_ms = time_ms[sequence]
+        count, targets = len(sequence), len(self.targets)
+        bins = np.zeros((count, len(SLOTS)), dtype=np.int32)
+        margins = np.zeros((count, targets))
+        for start in range(0, count, CHUNK):
+            part = slice(start, start + CHUNK)
+            bins[part] = bins_of(
+                states[part], time_ms[part], mark[part] != EVENT, self.profiles.rules.session_gap_ms, self.settings.features.season, self.holidays
+            )
+            margins[part] = scorecards.margins(bins[part])
+        raw, p = scorecards.probabilities(margins, mark != EVENT)
+        scored = Scored(
+            row=np.concatenate([rows[fresh], silent.row])[sequence],
+            time_ms=time_ms,
+            offset=np.concatenate([offset[fresh], silent.state[:, at.OFFSET].astype(np.int64)])[sequence],
+            mark=mark,
+            bins=bins,
+            raw=raw,
+            p=p,
+            model=tuple(scorecards.versions),
+        )
+        sources = np.concatenate([fresh, np.full(len(silent), -1, dtype=np.int64)])[sequence]
+        return scored, states, margins, sources
+
+    def _recall(self, batch: Batch) -> None:
+        """Events that waited are decoded with the batch, before its own: their positions, users and times are read from there."""
+        for position, waiting in enumerate(self.watermark.held):
+            waiting.position, waiting.user, waiting.time_ms = position, batch.user_id[position], int(batch.time_ms[position])
+
+    def _encoder(self, scorecards: Scorecards) -> ScoreRecords:
+        if self._records is None or self._records.scorecards is not scorecards:
+            absence = [target.absence for target in self.targets.values()]
+            self._records = ScoreRecords(scorecards, absence, self.names, self.settings.reasons, self.partition)
+        return self._records
+
+    def _examples(self, settled: Settled) -> list[Example]:
+        decisions, names = self.decisions, list(self.targets)
+        out: list[Example] = []
+        for place, target, happened, weight in zip(
+            settled.place.tolist(), settled.target.tolist(), settled.happened.tolist(), settled.weight.tolist(), strict=True
+        ):
+            time_ms, offset, mark = int(decisions.time_ms[place]), int(decisions.offset[place]), int(decisions.mark[place])
+            bins = decisions.bins[place]
+            out.append(
+                Example(
+                    target=names[target],
+                    decision_id=f"{self.partition}-{offset}" if mark == EVENT else f"{self.partition}-{offset}.{mark + 1}",
+                    user_id=self.profiles.user_of[int(decisions.row[place])] or "",
+                    cause=0 if mark == EVENT else 1,
+                    time_ms=time_ms,
+                    due_ms=time_ms + int(self.outcomes.delay[target] + self.outcomes.horizon[target]),
+                    outcome=happened,
+                    weight=weight,
+                    p=float(decisions.p[place, target]),
+                    raw=float(decisions.raw[place, target]),
+                    model=decisions.models[decisions.model[place]][target],
+                    layout=LAYOUT,
+                    bins=bins[bins > 0].copy(),
+                    sense=settled.sense,
+                )
+            )
+        return out
+
+    def _dead_letters(
+        self, rejected: Iterable[Rejected], batch: Batch, admitted: Admitted, offsets: Sequence[int], values: Sequence[bytes | None]
+    ) -> list[DeadLetter]:
+        letters = [DeadLetter(offsets[r.position], values[r.position], r.reason, r.detail) for r in rejected]
+        for i in admitted.future:
+            position = int(batch.position[i])
+            letters.append(
+                DeadLetter(offsets[position], values[position], "future", f"timestamp {int(batch.time_ms[i])} is ahead of every other user's events")
+            )
+        return sorted(letters, key=lambda letter: letter.offset)
+
+    def _forget(self, turn: Turn, expired: Ints, busy: Ints) -> None:
+        over = self.profiles.bytes - self.settings.profiles.byte_budget
+        if over > 0:
+            surplus = self.profiles.longest_silent(-(-over // (at.WIDTH * 8)))
+            turn.forgotten["evicted"] += len(surplus)
+            expired = np.concatenate([expired, surplus])
+        turn.forgotten["expired"] += len(expired) - turn.forgotten["evicted"]
+        if len(expired):
+            self.decisions.forget_users(expired)
+            turn.changes += self.state.tombstones(self.profiles, self.decisions)
+            turn.changes += [(key, None) for key in self.state.profile_keys(self.profiles.forget(expired))]
+
+    # ---- state
+
+    def _write_profiles(self, turn: Turn, rows: Ints) -> None:
+        turn.changes += self.state.profile_changes(self.profiles, rows)
+
+    def _write_decisions(self, turn: Turn) -> None:
+        turn.changes += self.state.decision_changes(self.profiles, self.decisions)
+
+    def _write_partition(self, turn: Turn) -> None:
+        if self.keep_changes:
+            turn.changes.append(self.state.partition_change())
+        else:
+            turn.changes.clear()
+            self.decisions.touched.clear()
+            self.decisions.removed.clear()
+
+    def restore(self, changelog: Restored) -> None:
+        """Go on where the changelog ends. The pipeline must be new."""
+        self.state.restore(changelog)
+        rows = self.profiles.rows_for(list(changelog.profiles))
+        for row, values in zip(rows.tolist(), changelog.profiles.values(), strict=True):
+            self.profiles.rows[row] = values
+        if self.watermark.value != UNSET:
+            self.silence.plan(rows, self.profiles.rows[rows, at.LAST].astype(np.int64), self.watermark.value)
+        places = [self.decisions.restore(self.profiles.row_of[user], record) for user, record in changelog.decisions.values() if user in self.profiles.row_of]
+        self.outcomes.resume(self.decisions, np.array(places, dtype=np.int64), self.watermark.value)
+
+
+def _columns(batch: Batch, order: Ints, reached: Ints, offset: Ints) -> EventColumns:
+    return EventColumns(
+        time_ms=batch.time_ms[order],
+        watermark_ms=reached,
+        name=batch.name[order].astype(np.int64),
+        offset=offset,
+        event=batch.event_hash[order],
+        session=batch.session_hash[order],
+        order=batch.order_hash[order],
+        item=batch.item_hash[order],
+        category=batch.category[order],
+        path=batch.path[order],
+        country=batch.country[order],
+        device=batch.device[order],
+        medium=batch.medium[order],
+        price=batch.price[order],
+        quantity=batch.quantity[order],
+        revenue=batch.revenue[order],
+        discount=batch.discount[order],
+    )
