@@ -23,6 +23,7 @@ from worker.core.examples import Example
 from worker.core.feature_slots import LAYOUT, SLOTS
 from worker.core.features import Holidays, bins_of
 from worker.core.history import History
+from worker.core.holiday_calendar import HolidayCalendar
 from worker.core.outage import OutageDetector
 from worker.core.outcomes import Outcomes, Settled
 from worker.core.partition_state import PartitionState
@@ -69,11 +70,10 @@ class Turn:
 class Pipeline:
     """The state of one input partition and the turns over it."""
 
-    def __init__(self, settings: CoreSettings, partition: int = 0, keep_changes: bool = True, holidays: Holidays | None = None) -> None:
+    def __init__(self, settings: CoreSettings, partition: int = 0, keep_changes: bool = True) -> None:
         self.settings = settings
         self.partition = partition
         self.keep_changes = keep_changes
-        self.holidays = holidays
         self.targets = {name: target for name, target in settings.targets.items() if target.enabled}
         profiles = settings.profiles
         self.silence = Silence(settings.silence.marks_ms, profiles.time_to_live_ms)
@@ -84,6 +84,8 @@ class Pipeline:
         self.outages = OutageDetector(settings.outage.detect, settings.outage.declared_ms)
         self.state = PartitionState(self.watermark, self.outages)
         self.names = BinNames(self.state.labels)
+        features = settings.features
+        self.holidays: Holidays | None = HolidayCalendar(self.state.labels, features.holiday_country) if features.holidays else None
         self.unknown_fields: Counter[str] = Counter()
         self._records: ScoreRecords | None = None
 
