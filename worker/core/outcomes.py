@@ -55,7 +55,6 @@ class Outcomes:
         self.horizon = np.array([t.horizon_ms for t in self.settings], dtype=np.int64)
         self.thin = np.array([t.silent_negatives for t in self.settings])
         self.silent = np.array([t.silent for t in self.settings])
-        self.early = np.array([t.scheme == "fake_negative" for t in self.settings])
         self.timers = Timers()
         self._closed: Ints = np.zeros(0, dtype=np.int64)
         self.voided = 0

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core import profile_layout as at
+from worker.core.announcements import Announcements
 from worker.core.bin_names import BinNames
 from worker.core.changelog import Change, Restored
 from worker.core.decisions import EVENT, Decisions, Scored
@@ -79,6 +80,7 @@ class Pipeline:
         self.silence = Silence(settings.silence.marks_ms, profiles.time_to_live_ms)
         self.decisions = Decisions(len(SLOTS), len(self.targets))
         self.outcomes = Outcomes(self.targets, settings.seed)
+        self.announcements = Announcements(self.outcomes)
         self.profiles = Profiles(Rules(profiles.session_gap_ms, profiles.time_to_live_ms, self.outcomes.watched))
         self.watermark = Watermark(settings.events.jump_ms, settings.events.allowed_lateness_ms, settings.events.future_tolerance_ms)
         self.outages = OutageDetector(settings.outage.detect, settings.outage.declared_ms)
@@ -171,8 +173,10 @@ class Pipeline:
             self.decisions.draw_silent(scored, silent_at, self.settings.silence.share, self.settings.seed, self.outcomes.silent),
         ]
         self.outcomes.wait_for(self.decisions, np.concatenate(new))
-        settled = self.outcomes.settle(self.decisions, history, self.outages.overlaps, end_ms)
-        turn.examples = self._examples(settled)
+        self.announcements.wait_for(self.decisions, np.concatenate(new))
+        for settled in self.announcements.announce(self.decisions, history, applied.users, end_ms):
+            turn.examples += self._examples(settled)
+        turn.examples += self._examples(self.outcomes.settle(self.decisions, history, self.outages.overlaps, end_ms))
         self.outcomes.release(self.decisions)
 
         # records
@@ -318,6 +322,7 @@ class Pipeline:
             self.silence.plan(rows, self.profiles.rows[rows, at.LAST].astype(np.int64), self.watermark.value)
         places = [self.decisions.restore(self.profiles.row_of[user], record) for user, record in changelog.decisions.values() if user in self.profiles.row_of]
         self.outcomes.resume(self.decisions, np.array(places, dtype=np.int64), self.watermark.value)
+        self.announcements.wait_for(self.decisions, np.array(places, dtype=np.int64))
 
 
 def _columns(batch: Batch, order: Ints, reached: Ints, offset: Ints) -> EventColumns:
