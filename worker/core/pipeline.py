@@ -28,7 +28,7 @@ from worker.core.holiday_calendar import HolidayCalendar
 from worker.core.outage import OutageDetector
 from worker.core.outcomes import Outcomes, Settled
 from worker.core.partition_state import PartitionState
-from worker.core.profile_update import EventColumns, Rules
+from worker.core.profile_update import KIND_BY_NAME, EventColumns, Rules, set_bit
 from worker.core.profiles import Profiles
 from worker.core.score_records import ScoreRecords
 from worker.core.scorecard import Scorecards
@@ -326,20 +326,19 @@ class Pipeline:
 
 
 def _columns(batch: Batch, order: Ints, reached: Ints, offset: Ints) -> EventColumns:
+    name = batch.name[order].astype(np.int64)
+    category, path = batch.category[order], batch.path[order]
     return EventColumns(
-        time_ms=batch.time_ms[order],
+        time_ms=batch.time_ms[order].astype(np.float64),
         watermark_ms=reached,
-        name=batch.name[order].astype(np.int64),
+        name=name,
+        kind=KIND_BY_NAME[name],
         offset=offset,
         event=batch.event_hash[order],
         session=batch.session_hash[order],
         order=batch.order_hash[order],
-        item=batch.item_hash[order],
-        category=batch.category[order],
-        path=batch.path[order],
-        country=batch.country[order],
-        device=batch.device[order],
-        medium=batch.medium[order],
+        latest=np.stack([category, path, batch.country[order], batch.device[order], batch.medium[order], batch.item_hash[order]], axis=1).astype(np.float64),
+        bits=np.stack([set_bit(category), set_bit(path)], axis=1),
         price=batch.price[order],
         quantity=batch.quantity[order],
         revenue=batch.revenue[order],

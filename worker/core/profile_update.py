@@ -36,19 +36,16 @@ _ORDER_TIMES = slice(at.ORDER_TIMES, at.ORDER_TIMES + ORDER_RING)
 class EventColumns:
     """The columns of n events that profiles are made of; times in epoch ms, hashes 0 and numbers NaN where absent."""
 
-    time_ms: Ints
+    time_ms: Floats
     watermark_ms: Ints  # of the partition when the event is applied
     name: Ints
+    kind: Ints  # KIND_BY_NAME of the name
     offset: Ints
     event: Ints
     session: Ints
     order: Ints
-    item: Ints
-    category: Ints
-    path: Ints
-    country: Ints
-    device: Ints
-    medium: Ints
+    latest: Floats  # n x LATEST: hashes of category, path, country, device, medium and item
+    bits: Ints  # n x 2: the category's and the path's bit in a 52-bit set
     price: Floats
     quantity: Floats
     revenue: Floats
@@ -56,11 +53,20 @@ class EventColumns:
 
     def take(self, index: Ints | Flags) -> EventColumns:
         """The events at `index`, as new columns."""
-        return EventColumns(*(getattr(self, f.name)[index] for f in fields(self)))
+        return EventColumns(*(getattr(self, name)[index] for name in _FIELDS))
 
     def cut(self, start: int, stop: int) -> EventColumns:
         """The events from start to stop, as views."""
-        return EventColumns(*(getattr(self, f.name)[start:stop] for f in fields(self)))
+        return EventColumns(*(getattr(self, name)[start:stop] for name in _FIELDS))
+
+
+_FIELDS = tuple(field.name for field in fields(EventColumns))
+LATEST = at.ITEM - at.CATEGORY + 1
+
+
+def set_bit(code: Ints) -> Ints:
+    """A hash's bit in a set of SET_BITS, 0 for an absent value."""
+    return np.where(code != 0, np.left_shift(1, code % SET_BITS), 0)
 
 
 def decayed(counters: Floats, age_ms: Floats) -> Floats:
@@ -80,8 +86,8 @@ class Rules:
 
 def advance(state: Floats, events: EventColumns, rules: Rules) -> Flags:
     """Apply one event to each of n rows in place; returns which events were duplicates and changed nothing."""
-    expired = (state[:, at.LAST] > 0) & (state[:, at.LAST] + rules.time_to_live_ms < events.watermark_ms)
-    if expired.any():  # silent beyond the time to live: this is a new user
+    expired = state[:, at.LAST] + rules.time_to_live_ms < events.watermark_ms
+    if expired.any():  # silent beyond the time to live: this is a new user, with an empty row as one never seen
         state[expired] = 0.0
     ring = state[:, at.EVENTS : at.EVENTS + EVENT_RING]
     duplicate = np.asarray((ring == events.event[:, None]).any(axis=1) & (events.event != 0))
@@ -97,26 +103,28 @@ def advance(state: Floats, events: EventColumns, rules: Rules) -> Flags:
 
 def _apply(state: Floats, events: EventColumns, rules: Rules) -> None:
     rows = np.arange(len(state))
-    time = events.time_ms.astype(np.float64)
+    time = events.time_ms
     last = state[:, at.LAST].copy()
     new = last == 0
     dt = np.where(new, 0.0, time - last)
     late = dt < 0
-    kind = KIND_BY_NAME[events.name]
+    any_late = bool(late.any())
 
     _remember_event(state, rows, events.event)
     _start_sessions(state, time, dt, last, new, late, events.session, rules.session_gap_ms)
-    kind = _trade(state, time, kind, events)
-    _count(state, rows, dt, late, kind, time)
-    _see(state, kind, late, events)
+    kind = _trade(state, time, events.kind, events)
+    _count(state, rows, dt, any_late, kind, time)
+    _see(state, kind, late, any_late, events)
 
     for number, name in enumerate(rules.watched):
-        state[:, at.OUTCOME + number] = np.where(events.name == name, np.maximum(state[:, at.OUTCOME + number], time), state[:, at.OUTCOME + number])
-    day = events.time_ms // DAY_MS
+        seen = events.name == name
+        state[seen, at.OUTCOME + number] = np.maximum(state[seen, at.OUTCOME + number], time[seen])
+    day = time // DAY_MS
     state[:, at.DAYS] += day > state[:, at.DAY]
-    state[:, at.DAY] = np.maximum(state[:, at.DAY], day)
-    state[:, at.LAST] = np.maximum(last, time)
-    state[:, at.FIRST] = np.where(new, time, np.minimum(state[:, at.FIRST], time))
+    np.maximum(state[:, at.DAY], day, out=state[:, at.DAY])
+    np.maximum(last, time, out=state[:, at.LAST])
+    if new.any() or any_late:
+        state[:, at.FIRST] = np.where(new, time, np.minimum(state[:, at.FIRST], time))
     state[:, at.TOTAL] += 1
     state[:, at.OFFSET] = events.offset
 
@@ -191,34 +199,36 @@ def _refund(state: Floats, refunds: Ints, events: EventColumns) -> None:
     state[refunds] = rows
 
 
-def _count(state: Floats, rows: Ints, dt: Floats, late: Flags, kind: Ints, time: Floats) -> None:
+def _count(state: Floats, rows: Ints, dt: Floats, any_late: bool, kind: Ints, time: Floats) -> None:
     """Decay the counters to this event and count it; a late event counts what it is still worth today."""
     counters = slice(at.COUNTERS, at.COUNTERS + N_KINDS * N_HALF_LIVES)
     if (dt > 0).any():
         state[:, counters] = decayed(state[:, counters], np.maximum(dt, 0))
     columns = at.COUNTERS + kind[:, None] * N_HALF_LIVES + _HALVES
-    state[rows[:, None], columns] += np.exp2(np.minimum(dt, 0)[:, None] / HALF_LIVES_MS) if late.any() else 1.0
+    state[rows[:, None], columns] += np.exp2(np.minimum(dt, 0)[:, None] / HALF_LIVES_MS) if any_late else 1.0
     state[rows, at.IN_SESSION + kind] += time >= state[:, at.SESSION_START]
     state[rows, at.LAST_OF + kind] = np.maximum(state[rows, at.LAST_OF + kind], time)
 
 
-def _see(state: Floats, kind: Ints, late: Flags, events: EventColumns) -> None:
+def _see(state: Floats, kind: Ints, late: Flags, any_late: bool, events: EventColumns) -> None:
     """The latest of each name, category and place; a late event does not replace what came after it."""
-    repeated = (kind == VIEW_ITEM) & (events.item != 0) & (events.item == state[:, at.ITEM])
-    state[:, at.REPEATS] += repeated
-    moved = ~late & (events.path != 0) & (events.path != state[:, at.PATH])
-    state[:, at.PATH_BEFORE] = np.where(moved, state[:, at.PATH], state[:, at.PATH_BEFORE])
-    state[:, at.NAME_BEFORE] = np.where(late, state[:, at.NAME_BEFORE], state[:, at.NAME])
-    state[:, at.NAME] = np.where(late, state[:, at.NAME], events.name)
-    for column, value in (
-        (at.CATEGORY, events.category),
-        (at.PATH, events.path),
-        (at.COUNTRY, events.country),
-        (at.DEVICE, events.device),
-        (at.MEDIUM, events.medium),
-        (at.ITEM, events.item),
-    ):
-        state[:, column] = np.where(late | (value == 0), state[:, column], value)
-    for column, value in ((at.CATEGORIES, events.category), (at.PATHS, events.path)):
-        seen = np.flatnonzero(value)
-        state[seen, column] = state[seen, column].astype(np.int64) | np.left_shift(1, value[seen] % SET_BITS)
+    latest = events.latest
+    known = latest != 0
+    views = np.flatnonzero(kind == VIEW_ITEM)
+    if len(views):
+        item = latest[views, at.ITEM - at.CATEGORY]
+        state[views, at.REPEATS] += (item != 0) & (item == state[views, at.ITEM])
+    if any_late:
+        known &= ~late[:, None]
+        state[:, at.NAME_BEFORE] = np.where(late, state[:, at.NAME_BEFORE], state[:, at.NAME])
+        state[:, at.NAME] = np.where(late, state[:, at.NAME], events.name)
+    else:
+        state[:, at.NAME_BEFORE] = state[:, at.NAME]
+        state[:, at.NAME] = events.name
+    path = at.PATH - at.CATEGORY
+    moved = known[:, path] & (latest[:, path] != state[:, at.PATH])
+    np.copyto(state[:, at.PATH_BEFORE], state[:, at.PATH], where=moved)
+    np.copyto(state[:, at.CATEGORY : at.CATEGORY + LATEST], latest, where=known)
+    sets = state[:, at.CATEGORIES : at.CATEGORIES + 2].astype(np.int64)
+    sets |= events.bits
+    state[:, at.CATEGORIES : at.CATEGORIES + 2] = sets
