@@ -64,6 +64,7 @@ class Turn:
     read: int = 0
     events: int = 0  # events scored
     silent: int = 0  # silent scores
+    voided: int = 0  # outcomes that an outage cut: no examples
     dropped: Counter[str] = field(default_factory=Counter)  # events that count for nothing: "late", "duplicate"
     forgotten: Counter[str] = field(default_factory=Counter)  # users: "expired", "evicted"
 
@@ -176,7 +177,9 @@ class Pipeline:
         self.announcements.wait_for(self.decisions, np.concatenate(new))
         for settled in self.announcements.announce(self.decisions, history, applied.users, end_ms):
             turn.examples += self._examples(settled)
+        voided = self.outcomes.voided
         turn.examples += self._examples(self.outcomes.settle(self.decisions, history, self.outages.overlaps, end_ms))
+        turn.voided = self.outcomes.voided - voided
         self.outcomes.release(self.decisions)
 
         # records
@@ -280,7 +283,7 @@ class Pipeline:
         for i in admitted.future:
             position = int(batch.position[i])
             letters.append(
-                DeadLetter(offsets[position], values[position], "future", f"timestamp {int(batch.time_ms[i])} is ahead of every other user's events")
+                DeadLetter(offsets[position], values[position], "from_the_future", f"timestamp {int(batch.time_ms[i])} is ahead of all that is known of the time")
             )
         return sorted(letters, key=lambda letter: letter.offset)
 
