@@ -282,9 +282,7 @@ class Pipeline:
         letters = [DeadLetter(offsets[r.position], values[r.position], r.reason, r.detail) for r in rejected]
         for i in admitted.future:
             position = int(batch.position[i])
-            letters.append(
-                DeadLetter(offsets[position], values[position], "from_the_future", f"timestamp {int(batch.time_ms[i])} is ahead of all that is known of the time")
-            )
+            letters.append(DeadLetter(offsets[position], values[position], "from_the_future", f"timestamp {int(batch.time_ms[i])} is ahead of any known time"))
         return sorted(letters, key=lambda letter: letter.offset)
 
     def _forget(self, turn: Turn, expired: Ints, busy: Ints) -> None:
