@@ -58,6 +58,16 @@ _FORMS = {
     "event_before": "before: {}",
     "path_before": "came from {}",
 }
+_FORMS_OF_ONE = {
+    "events": "first event",
+    "session.paths": "1 page this visit",
+    "session.item_again": "same item once",
+    "sessions": "first visit",
+    "days": "first day here",
+    "events_per_session": "1 event a visit",
+    "purchases": "1 purchase before",
+    "categories": "1 category seen",
+}
 _COUNTER = re.compile(r"(\w+)\.(\d+)(min|h|d)")
 
 
@@ -74,6 +84,8 @@ def in_words(name: str) -> str:
         return f"{value} {_noun(kind, value)} this visit"
     if family == "recency" and kind in _ONE:
         return f"{_ONE[kind]} {value} ago"
+    if value == "1" and feature in _FORMS_OF_ONE:
+        return _FORMS_OF_ONE[feature]
     if feature in _FORMS:
         return _FORMS[feature].format(_plain(value) if feature.startswith("event") else value)
     return _plain(f"{feature} {value}")
