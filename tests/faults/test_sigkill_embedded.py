@@ -97,8 +97,8 @@ def test_a_worker_killed_at_a_step_loses_and_repeats_nothing(shop: Shop, step: s
 
 def test_workers_killed_and_stopped_at_random_moments_lose_and_repeat_nothing(shop: Shop) -> None:
     """Two workers share the input; again and again one of them dies, or sleeps past its lease and wakes as a zombie."""
-    seed = int(os.environ.get("CLICKSCORE_SEED", random.SystemRandom().randrange(10**6)))
-    print(f"to repeat this run: CLICKSCORE_SEED={seed}")
+    seed = int(os.environ.get("FAULT_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"to repeat this run: FAULT_SEED={seed}")
     chance = random.Random(seed)
     live = {member: started(shop.start(member, lease_s=0.3)) for member in ("a", "b")}
     tail = shop.log.tail("out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -125,6 +126,21 @@ def test_a_partition_is_given_up_between_turns_only(embedded: Memory | File) -> 
     settle(first, second)
     assert len(first.assignment()) == len(second.assignment()) == 2
     assert written(log, "out") == [b"whole"]
+
+
+def test_the_owner_in_the_file_has_the_last_word(file: File) -> None:
+    """However it came about that the list of members and the owners disagree."""
+    log = file.open()
+    log.append("in", [Message(b"%d" % i, partition=i % 4) for i in range(8)])
+    turns, offsets = input_read_by(log, "m")
+    turns.send("out", [Message(b"wrong", b"key")])
+    with sqlite3.connect(file.path) as db:
+        db.execute("UPDATE positions SET owner = 999 WHERE partition_id = 2")
+    db.close()
+    with pytest.raises(Fenced, match="belongs to another member"):
+        turns.commit(offsets)
+    assert written(log, "out") == []
+    assert set(log.committed("g", "in").values()) == {0}
 
 
 def test_processes_are_told_apart() -> None:

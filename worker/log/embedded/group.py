@@ -2,8 +2,9 @@
 
 There is no coordinator: each member does its own part under the file's write lock, from the tables alone.
 - A member has an epoch, unique within its group, given when it joins. positions.owner holds the epoch of a
-  partition's owner. A commit moves a position only where owner is the member's epoch: that one comparison, inside the
-  transaction that also writes the output, is the fence.
+  partition's owner. A commit goes through only while the member is on the list with its epoch, and moves a position
+  only where the owner is that epoch: these comparisons, inside the transaction that also writes the output, are the
+  fence.
 - Each member knows from the list of members who should have what (ranges, as Kafka's range assignor). It gives up
   what it should not have, between turns, and takes what it should have as soon as that is free. So a partition is
   never taken from a living member in the middle of a turn.
