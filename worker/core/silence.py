@@ -67,16 +67,16 @@ class Silence:
         return Silent(intervals.row[which], last[which] + self.offsets[mark], mark, intervals.state[which], intervals.after[which])
 
     def due(self, profiles: Profiles, busy: Ints, end_ms: int) -> tuple[Silent, Ints]:
-        """The silent moments of everybody else before the watermark `end_ms`, and the rows whose time to live has passed."""
+        """The silent moments of everybody but the `busy` before the watermark `end_ms`, and all rows whose time to live has passed."""
         parts: list[Silent] = []
         gone: list[Ints] = []
         while True:
             time, row, last = self.timers.take(end_ms)
             if not len(row):
                 break
-            holds = (profiles.rows[row, at.LAST] == last) & ~np.isin(row, busy)
-            time, row, last = time[holds], row[holds], last[holds]
             mark = np.searchsorted(self.offsets, time - last)
+            holds = (profiles.rows[row, at.LAST] == last) & ((mark >= self.marks) | ~np.isin(row, busy))
+            time, row, last, mark = time[holds], row[holds], last[holds], mark[holds]
             expired = mark >= self.marks
             gone.append(row[expired])
             time, row, last, mark = time[~expired], row[~expired], last[~expired], mark[~expired]

@@ -1,0 +1,52 @@
+"""Law 1, cutting: however the input is cut into turns, scores, examples and profiles come out the same; also when the pipeline is lost
+between two turns and goes on from its changelog."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.core.runs import Run, example_key, profile_rows, run
+from tests.core.shops import Value, cuts, shop, shops
+from worker.core.pipeline import DeadLetter
+
+
+def assert_same(one: Run, other: Run) -> None:
+    assert one.scores == other.scores
+    assert sorted(map(example_key, one.examples)) == sorted(map(example_key, other.examples))
+    assert profile_rows(one.pipeline) == profile_rows(other.pipeline)
+    assert one.changelog.keys() == other.changelog.keys()
+    assert one.counts == other.counts
+    assert sorted(one.dead_letters, key=by_offset) == sorted(other.dead_letters, key=by_offset)
+
+
+def by_offset(letter: DeadLetter) -> int:
+    return letter.offset
+
+
+@settings(max_examples=25)
+@given(shops(), st.randoms(use_true_random=False))
+def test_turns_of_any_size_come_out_as_one_turn(values: list[Value], chance: random.Random) -> None:
+    whole = run(values)
+    assert_same(whole, run(values, cuts(chance, len(values), 12)))
+    assert_same(whole, run(values, [1] * len(values)))
+
+
+@settings(max_examples=25)
+@given(shops(), st.randoms(use_true_random=False))
+def test_a_pipeline_restored_between_turns_goes_on_as_if_nothing_had_happened(values: list[Value], chance: random.Random) -> None:
+    sizes = cuts(chance, len(values), 5)
+    assert_same(run(values), run(values, sizes, restarts={number for number in range(1, len(sizes)) if chance.random() < 0.6}))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_longer_stream_of_many_users(seed: int) -> None:
+    chance, values = random.Random(seed), shop(seed, 1500)
+    whole = run(values)
+    assert whole.counts["silent"] > 300
+    assert len(whole.examples) > 300
+    sizes = cuts(chance, len(values), 90)
+    assert_same(whole, run(values, sizes, restarts=set(range(1, len(sizes), 3))))

@@ -1,0 +1,103 @@
+"""Pipelines run over a stream for tests: cut into turns at will, stopped and restored at will, with scorecards that never change."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tests.core.shops import Value
+from worker.core.changelog import Restored
+from worker.core.examples import Example
+from worker.core.feature_slots import TABLE_SIZE
+from worker.core.pipeline import DeadLetter, Pipeline, Turn
+from worker.core.scorecard import Scorecards
+from worker.core.settings import CoreSettings
+
+DEFAULTS = CoreSettings()
+
+
+def scorecards(settings: CoreSettings = DEFAULTS, seed: int = 0, spread: float = 0.3) -> Scorecards:
+    """Scorecards with weights drawn once."""
+    targets = tuple(name for name, target in settings.targets.items() if target.enabled)
+    chance = np.random.default_rng(seed)
+    weights = chance.normal(0.0, spread, (len(targets), TABLE_SIZE))
+    weights[:, 0] = 0.0
+    count = len(targets)
+    return Scorecards(targets, weights, [-3.0, -4.0, 1.0, -2.0][:count], [f"{name}@7" for name in targets], [0.02, 0.01, 0.7, 0.1][:count], [False] * count)
+
+
+@dataclass
+class Run:
+    """All that a pipeline published, and the pipeline as it was left."""
+
+    pipeline: Pipeline
+    scores: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    examples: list[Example] = field(default_factory=list)
+    changelog: dict[bytes, bytes] = field(default_factory=dict)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    written: list[object] = field(default_factory=list)  # every record in the order of publishing
+
+    def take(self, turn: Turn) -> Turn:
+        for user, record in turn.scores:
+            self.scores[user].append(record)
+        self.examples += turn.examples
+        for key, value in turn.changes:
+            if value is None:
+                self.changelog.pop(key, None)
+            else:
+                self.changelog[key] = value
+        self.dead_letters += turn.dead_letters
+        self.counts.update(turn.dropped)
+        self.counts.update({"read": turn.read, "events": turn.events, "silent": turn.silent, "dead": len(turn.dead_letters)})
+        self.written += [turn.scores, [example.encode() for example in turn.examples], turn.changes]
+        return turn
+
+    def restart(self) -> None:
+        """Let a new pipeline go on from the changelog, as after a crash between two turns."""
+        self.pipeline = restored(self)
+
+
+def restored(run: Run) -> Pipeline:
+    """A new pipeline with the state of the changelog."""
+    changelog = Restored()
+    for key, value in run.changelog.items():
+        changelog.apply(key, value)
+    pipeline = Pipeline(run.pipeline.settings, run.pipeline.partition)
+    pipeline.restore(changelog)
+    return pipeline
+
+
+def run(
+    values: Sequence[Value],
+    sizes: Sequence[int] | None = None,
+    settings: CoreSettings = DEFAULTS,
+    cards: Scorecards | None = None,
+    restarts: Collection[int] = (),
+    finish: bool = True,
+) -> Run:
+    """Take the stream in turns of these sizes (all at once where none are given), with a restart before each turn whose number is in `restarts`."""
+    cards = cards or scorecards(settings)
+    out = Run(Pipeline(settings))
+    position = 0
+    for number, size in enumerate(sizes if sizes is not None else [len(values)]):
+        if number in restarts:
+            out.restart()
+        out.take(out.pipeline.turn(values[position : position + size], range(position, position + size), cards))
+        position += size
+    if finish:
+        out.take(out.pipeline.finish(cards))
+    return out
+
+
+def example_key(example: Example) -> tuple[object, ...]:
+    """Everything that an example says, in a form that compares and sorts."""
+    return (example.decision_id, example.target, example.encode())
+
+
+def profile_rows(pipeline: Pipeline) -> dict[str, bytes]:
+    """Every user's row as bytes."""
+    return {user: pipeline.profiles.rows[row].tobytes() for user, row in pipeline.profiles.row_of.items()}
