@@ -25,6 +25,7 @@ SENSES: tuple[Sense, ...] = ("matured", "provisional", "happened")
 _CAUSE = {"event": EVENT, "silence": SILENCE}
 _TEXTS = ("target", "decision_id", "user_id", "model", "layout")
 _FIELDS = frozenset((*_TEXTS, "schema", "sense", "cause", "time_ms", "due_ms", "outcome", "weight", "p", "raw", "bins"))
+_HIGHEST_BIN = 2**31 - 1
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 _TODO = "see schemas/example.schema.json; records of another program do not belong on this topic"
 
@@ -150,10 +151,6 @@ def _check_numbers(record: dict[str, Any]) -> None:
 def _bins(listed: Any) -> NDArray[np.int32]:
     if type(listed) is not list or not set(map(type, listed)) <= {int}:
         raise ExampleError("bins is not a list of whole numbers")
-    try:
-        bins = np.array(listed, dtype=np.int32)
-    except OverflowError:
-        raise ExampleError("bins has a number outside 1 to 2147483647") from None
-    if len(bins) and (bins[0] < 1 or (bins[1:] < bins[:-1]).any()):
-        raise ExampleError("bins do not ascend from 1")
-    return bins
+    if listed and (listed[0] < 1 or listed[-1] > _HIGHEST_BIN or sorted(set(listed)) != listed):
+        raise ExampleError(f"bins do not ascend, each once, from 1 to at most {_HIGHEST_BIN}")
+    return np.array(listed, dtype=np.int32)
