@@ -16,6 +16,11 @@ from worker import __version__
 
 # In the order in which a newcomer needs them; the text is what `clickscore --help` says of each.
 COMMANDS: dict[str, str] = {
+    "run": "Score events as they come, and learn from their outcomes.",
+    "send": "Send the events of a file to the worker's input.",
+    "top": "List the users likeliest to buy, or to leave.",
+    "explain": "Explain a user's latest score.",
+    "tap": "Print the records of a topic.",
     "config": "Show, check or describe the configuration.",
 }
 

@@ -1,0 +1,97 @@
+"""`clickscore explain`: one user's latest score in words."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.commands.config import ConfigOption, SetOption
+from worker.commands.embedded import EmbeddedOption
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.settings import Settings
+
+
+def explain(
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's id, as the events have it.")],
+    embedded: EmbeddedOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the score record as it is.")] = False,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Explain a user's latest score: the chances, and what speaks for and against them."""
+    from worker.configuration import load
+    from worker.errors import ClickscoreError
+    from worker.service.scores import latest_score
+    from worker.service.topics import open_existing
+    from worker.views.score_words import parsed
+
+    settings = load(config, assignments or (), {"--embedded": ("embedded.path", embedded)}).settings
+    log, topic = open_existing(settings), settings.topics.scores
+    try:
+        found = latest_score(log, topic, user)
+    finally:
+        log.close()
+    if found is None or found.value is None:
+        raise ClickscoreError(
+            f"there is no score of user {user!r}",
+            f"log {settings.embedded.path}, topic {topic}",
+            "check the id (clickscore top lists some), and that a worker has scored the user's events",
+        )
+    if as_json:
+        sys.stdout.buffer.write(found.value + b"\n")
+        return
+    _print(parsed(found.value, f"topic {topic}, offset {found.offset}"), settings)
+
+
+def _print(record: dict[str, Any], settings: Settings) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from worker.views.figures import moment, printable
+    from worker.views.score_words import cause_words, targets_of
+
+    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
+    head = Text(printable(str(record.get("user_id", ""))), "bold")
+    head.append(f"  {moment(record['time_ms'])} UTC, {cause_words(record)}", "dim")
+    console.print(head)
+    for name, table in targets_of(record).items():
+        _print_target(console, name, table, settings)
+
+
+def _print_target(console: Console, name: str, table: dict[str, Any], settings: Settings) -> None:
+    """One target: its chance in a line, its points in a table that adds up."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from worker.views.bin_words import in_words
+    from worker.views.figures import lift, percent, printable
+    from worker.views.score_words import meaning, signed
+
+    p, raw = float(table["p"]), float(table["raw"])
+    says = meaning(settings.targets.get(name))
+    line = Text.assemble(("\n" + name, "bold"), "  ", (percent(p), "bold cyan"), f"  {says}" if says else "")
+    console.print(line)
+    facts = [f"{lift(float(table['lift']))} the average user", f"model {printable(table['model'])}"]
+    if abs(p - raw) > 0.02 * p:
+        facts.append(f"{percent(raw)} before calibration")
+    console.print(Text("  " + ", ".join(facts), "dim"))
+    if table.get("abstain") == "warming_up":
+        console.print(Text("  still warming up: too few outcomes are known yet to rely on this", "yellow"))
+    if "reasons" not in table:
+        return
+    rows = [(float(points), in_words(reason), printable(reason)) for reason, points in table["reasons"]]
+    rest = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for justify in ("right", "right", "left", "left"):
+        rest.add_column(justify=justify, no_wrap=True)
+    for points, words, bin_name in rows:
+        style = "green" if points > 0 else "red" if points < 0 else "dim"
+        rest.add_row("  " + signed(points), f"odds ×{math.exp(points):.2f}", Text(words, style), Text(bin_name if bin_name != words else "", "dim"))
+    rest.add_row("  " + signed(float(table["rest"])), f"odds ×{math.exp(table['rest']):.2f}", Text("everything else", "dim"), "")
+    rest.add_row("  " + signed(float(table["base"])), f"odds {math.exp(table['base']):.3g}", Text("where every user starts", "dim"), "")
+    console.print(rest)

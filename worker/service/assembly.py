@@ -1,0 +1,72 @@
+"""The service put together from its settings: the one place where clock, log, roles and metrics meet."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+
+from worker.log.contract import Log
+from worker.service.clock import Clock, SystemClock
+from worker.service.happenings import Happenings
+from worker.service.housekeeping import Housekeeping
+from worker.service.logging import open_logger
+from worker.service.loop import Loop, Stop
+from worker.service.metrics import Metrics
+from worker.service.models import Models
+from worker.service.patience import Patience
+from worker.service.scorer import Scorer
+from worker.service.topics import open_log
+from worker.service.trainer import Trainers
+from worker.settings import Settings
+
+
+def member_name(settings: Settings) -> str:
+    """The name under which this worker keeps its partitions over a restart."""
+    return settings.service.member or socket.gethostname()
+
+
+def build_loop(log: Log, settings: Settings, clock: Clock, happened: Happenings, stop: Stop) -> Loop:
+    """The roles that the settings name, over a log that has its topics.
+
+    Scorers and trainers are groups of their own: their input is shared out apart from each other.
+    """
+    service, topics, member = settings.service, settings.topics, member_name(settings)
+    patience = Patience(clock, happened, lambda: stop.asked)
+    scorer = trainers = None
+    if "scorer" in service.roles:
+        models = Models(log, settings, happened, patience)
+        turns = patience.call("join", lambda: log.turns(service.group, [topics.events], member))
+        scorer = Scorer(log, turns, models, settings, clock, happened, patience)
+    if "trainer" in service.roles:
+        group = trainer_group(settings)
+        learning = patience.call("join", lambda: log.turns(group, [topics.examples], member))
+        trainers = Trainers(log, learning, group, settings, clock, happened, patience)
+    return Loop(scorer, trainers, clock, happened, stop)
+
+
+def trainer_group(settings: Settings) -> str:
+    """The consumer group of the trainers."""
+    return f"{settings.service.group}.trainer"
+
+
+def run_service(settings: Settings, partitions: int | None = None) -> None:
+    """Run the worker until a signal asks it to end. Raises what it cannot go on from."""
+    clock, service = SystemClock(), settings.service
+    metrics = Metrics(settings.targets)
+    happened = Happenings(open_logger(service), metrics, clock)
+    with ExitStack() as closing:
+        log = open_log(settings, partitions)
+        closing.callback(log.close)
+        endpoint = metrics.serve(service.metrics_host, service.metrics_port)
+        if endpoint:
+            closing.callback(endpoint.close)
+        housekeeping = Housekeeping(log, [settings.topics.profiles, settings.topics.models, settings.topics.scores], clock, happened)
+        stop = Stop(happened)
+        with stop.on_signals():
+            address = f"http://{service.metrics_host}:{service.metrics_port}/metrics" if endpoint else ""
+            happened.worker_started(service.roles, settings.embedded.path, member_name(settings), address)
+            loop = build_loop(log, settings, clock, happened, stop)
+            housekeeping.start()
+            closing.callback(housekeeping.close)
+            loop.run()
+            happened.worker_stopped()

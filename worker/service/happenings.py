@@ -1,0 +1,233 @@
+"""What happened, in the past tense: each function writes the log line and moves the metrics together, so that neither is forgotten.
+
+No event's body and no user's id is logged from info on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worker.service.clock import Clock
+from worker.service.logging import Logger
+from worker.service.metrics import Metrics
+
+if TYPE_CHECKING:
+    from worker.core.pipeline import Turn
+
+REPORT_EVERY_S = 10.0  # between two lines that say how it goes
+
+
+@dataclass(slots=True)
+class Committed:
+    """One turn of the scorer as it was committed: its outputs by partition, and the time that each step took."""
+
+    turns: Mapping[int, Turn]
+    read: int
+    dead_letters: Counter[str]
+    written_ms: Sequence[int]  # when each record of the input was written, Unix time
+    step_s: Mapping[str, float]
+    users: int
+    profile_bytes: int
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What the next line on progress will say."""
+
+    since_s: float
+    events: int = 0
+    scores: int = 0
+    examples: int = 0
+    learned: int = 0
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+class Happenings:
+    """The log and the metrics of one worker."""
+
+    def __init__(self, log: Logger, metrics: Metrics, clock: Clock) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._sum = _Sum(clock.elapsed_s())
+
+    # ---- the process
+
+    def worker_started(self, roles: Sequence[str], log: str, member: str, metrics: str) -> None:
+        """The worker begins."""
+        self._log.info("worker started", roles=list(roles), log=log, member=member, metrics=metrics or "off")
+
+    def stop_requested(self, signal: str) -> None:
+        """A signal asks the worker to end."""
+        self._log.info("stopping", signal=signal)
+
+    def worker_stopped(self) -> None:
+        """Everything was finished and published."""
+        self._progress(final=True)
+        self._log.info("worker stopped")
+
+    def progressed(self) -> None:
+        """The loop has come round, and had nothing to do or got it done."""
+        self._metrics.last_progress.set(self._clock.now_ms() / 1000)
+        if self._clock.elapsed_s() - self._sum.since_s >= REPORT_EVERY_S:
+            self._progress()
+
+    def _progress(self, final: bool = False) -> None:
+        now_s, so_far = self._clock.elapsed_s(), self._sum
+        self._sum = _Sum(now_s)
+        if not (so_far.events or so_far.scores or so_far.examples or so_far.learned or so_far.dead_letters or so_far.dropped):
+            return
+        rate = so_far.events / max(now_s - so_far.since_s, 1e-3)
+        more = {name: dict(counts) for name, counts in (("dead_letters", so_far.dead_letters), ("dropped", so_far.dropped)) if counts}
+        seconds = "" if final else f" in {now_s - so_far.since_s:.0f} s"
+        self._log.info(f"scored{seconds}", events=so_far.events, events_s=round(rate), scores=so_far.scores, learned=so_far.learned, **more)
+
+    # ---- the log below
+
+    def log_unavailable(self, what: str, error: Exception, pause_s: float) -> None:
+        """The log could not do something now; it will be asked again."""
+        self._metrics.log_retries.inc()
+        self._log.warning("log unavailable", during=what, error=str(error).splitlines()[0], again_in_s=round(pause_s, 2))
+
+    def log_answered(self, what: str, tries: int, after_s: float) -> None:
+        """It did it at last."""
+        self._log.info("log answers again", during=what, tries=tries, after_s=round(after_s, 1))
+
+    def turn_fenced(self, error: Exception) -> None:
+        """Another worker owns the partitions of this turn; what it did is forgotten, and the state read back."""
+        self._metrics.turns_fenced.inc()
+        self._log.warning("turn given up", error=str(error).splitlines()[0])
+
+    def input_skipped(self, topic: str, partition: int, offsets: int) -> None:
+        """Retention took records before they were read."""
+        self._log.warning("input skipped", topic=topic, partition=partition, offsets=offsets)
+
+    def topic_cleaned(self, topic: str, removed: int, took_s: float) -> None:
+        """Superseded records were removed."""
+        self._log.debug("topic cleaned", topic=topic, removed=removed, took_s=round(took_s, 2))
+
+    def cleaning_put_off(self, topic: str, error: Exception) -> None:
+        """A topic could not be cleaned now; the next time will do."""
+        self._log.info("cleaning put off", topic=topic, error=str(error).splitlines()[0])
+
+    # ---- partitions
+
+    def restore_progressed(self, partition: int, records: int, total: int, took_s: float) -> None:
+        """A part of a partition's changelog has been read back."""
+        rate = records / max(took_s, 1e-3)
+        left_s = (total - records) / max(rate, 1e-3)
+        self._metrics.restore_remaining.set(total - records)
+        self._log.info("restoring", partition=partition, records=records, of=total, records_s=round(rate), left_s=round(left_s))
+
+    def partition_restored(self, partition: int, records: int, users: int, decisions: int, took_s: float) -> None:
+        """A partition's state is whole again."""
+        self._metrics.restore_remaining.set(0)
+        self._log.info("partition restored", partition=partition, users=users, decisions=decisions, records=records, took_s=round(took_s, 2))
+
+    def partition_lost(self, partition: int) -> None:
+        """Another worker has taken a partition over."""
+        self._log.info("partition given up", partition=partition)
+
+    def assignment_changed(self, partitions: int) -> None:
+        """This worker now owns so many partitions."""
+        self._metrics.assigned_partitions.set(partitions)
+
+    # ---- scoring
+
+    def turn_committed(self, done: Committed) -> None:
+        """A turn's scores, state, examples and positions are published."""
+        metrics, turns = self._metrics, done.turns.values()
+        events, silent = sum(turn.events for turn in turns), sum(turn.silent for turn in turns)
+        metrics.events_read.inc(done.read)
+        metrics.events_scored.inc(events)
+        metrics.child(metrics.scores, "event").inc(events)
+        metrics.child(metrics.scores, "silence").inc(silent)
+        metrics.outcomes_voided.inc(sum(turn.voided for turn in turns))
+        dropped = sum((turn.dropped for turn in turns), Counter[str]())
+        for reason, count in dropped.items():
+            metrics.child(metrics.events_dropped, reason).inc(count)
+        for reason, count in sum((turn.forgotten for turn in turns), Counter[str]()).items():
+            metrics.child(metrics.users_forgotten, reason).inc(count)
+        examples = Counter((example.target, example.outcome) for turn in turns for example in turn.examples if example.sense == "matured")
+        for (target, outcome), count in examples.items():
+            metrics.child(metrics.examples, target, "happened" if outcome else "absent").inc(count)
+        for step, took_s in done.step_s.items():
+            metrics.child(metrics.step_s, step).observe(took_s)
+        metrics.turn_events.set(done.read)
+        metrics.profiles.set(done.users)
+        metrics.profile_bytes.set(done.profile_bytes)
+        if done.written_ms:
+            waited_s = (self._clock.now_ms() - np.array(done.written_ms, dtype=np.float64)) / 1000
+            metrics.latency.observe(np.maximum(waited_s, 0.0))
+        so_far = self._sum
+        so_far.events += events
+        so_far.scores += events + silent
+        so_far.examples += examples.total()
+        so_far.dropped += dropped
+        self._log.debug("turn committed", read=done.read, events=events, silent=silent, examples=examples.total(), took_ms=_total_ms(done.step_s))
+
+    def dead_letters_written(self, reasons: Counter[str]) -> None:
+        """Records that are no events went to the dead letters."""
+        for reason, count in reasons.items():
+            self._metrics.child(self._metrics.deadletters, reason).inc(count)
+        self._sum.dead_letters += reasons
+        self._log.debug("dead letters written", **reasons)
+
+    def outage_found(self, partition: int, start_ms: int, end_ms: int, voided: int) -> None:
+        """The input had been away; the outcomes that it cut teach nothing."""
+        self._log.warning("outage found", partition=partition, from_ms=start_ms, to_ms=end_ms, voided=voided)
+
+    # ---- learning
+
+    def examples_learned(self, target: str, count: int) -> None:
+        """A trainer has learned."""
+        self._metrics.child(self._metrics.examples_learned, target).inc(count)
+        self._sum.learned += count
+
+    def example_refused(self, partition: int, offset: int, error: Exception) -> None:
+        """A record among the examples is none, or none of this trainer's."""
+        self._metrics.examples_refused.inc()
+        self._log.warning("example refused", partition=partition, offset=offset, error=str(error).splitlines()[0])
+
+    def outcomes_judged(self, target: str, log_loss: float, baseline: float) -> None:
+        """Published probabilities were compared with what came of them."""
+        self._metrics.child(self._metrics.log_loss, target).set(log_loss)
+        self._metrics.child(self._metrics.log_loss_baseline, target).set(baseline)
+
+    def trainer_resumed(self, target: str, learned: int, offset: int) -> None:
+        """A target's trainer goes on from its snapshot."""
+        self._log.info("trainer resumed", target=target, learned=learned, next_example=offset)
+
+    def trainer_began(self, target: str) -> None:
+        """A target's trainer has nothing to go on from."""
+        self._log.info("trainer began", target=target)
+
+    def snapshot_out_of_step(self, target: str, learned_to: int, committed: int) -> None:
+        """The snapshot and the position of its trainer were not written together, or one of them was changed since."""
+        self._log.error("snapshot and position differ", target=target, learned_to=learned_to, position=committed)
+
+    def snapshot_published(self, target: str, learned: int, skipped: int, size: int) -> None:
+        """A model went out, together with the position of the examples it has learned."""
+        more = {"skipped": skipped} if skipped else {}
+        self._log.info("snapshot published", target=target, learned=learned, kib=-(-size // 1024), **more)
+
+    def model_taken(self, target: str, model: str, learned: int, published_ms: int) -> None:
+        """The scorer goes on with another model."""
+        metrics, clock = self._metrics, self._clock
+        metrics.child(metrics.model_version, target).set(learned)
+        metrics.child(metrics.model_age_s, target).set_function(lambda: (clock.now_ms() - published_ms) / 1000)
+        self._log.debug("model taken", target=target, model=model)
+
+    def model_refused(self, offset: int, error: Exception) -> None:
+        """A snapshot cannot be used; the scorer stays with the model it has."""
+        self._log.error("model refused", offset=offset, error=str(error).splitlines()[0])
+
+
+def _total_ms(step_s: Mapping[str, float]) -> int:
+    return round(1000 * sum(step_s.values()))

@@ -1,0 +1,43 @@
+"""Patience with a log that cannot be reached for a while: the same call again, at growing intervals, until it goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from worker.log.errors import LogUnavailable
+from worker.service.clock import Clock
+from worker.service.happenings import Happenings
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class Patience:
+    """Repeats calls on the log. Once `stopping` says so, the first refusal is final: nobody waits for a worker that was told to end."""
+
+    def __init__(self, clock: Clock, happened: Happenings, stopping: Callable[[], bool]) -> None:
+        self._clock = clock
+        self._happened = happened
+        self._stopping = stopping
+
+    def call(self, what: str, action: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        """The result of `action` with these arguments; `what` names it in the log. Raises LogUnavailable only when stopping, all else at once."""
+        pause_s, began_s = FIRST_PAUSE_S, self._clock.elapsed_s()
+        tries = 1
+        while True:
+            try:
+                result = action(*args, **kwargs)
+            except LogUnavailable as error:
+                if self._stopping():
+                    raise
+                self._happened.log_unavailable(what, error, pause_s)
+                self._clock.sleep(pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                tries += 1
+                continue
+            if tries > 1:
+                self._happened.log_answered(what, tries, self._clock.elapsed_s() - began_s)
+            return result

@@ -1,0 +1,209 @@
+"""The scorer: events in; scores, changes of state, examples and dead letters out, with the positions of the input, in one transaction a turn.
+
+A turn reads top to bottom in Scorer._turn():
+    1 poll, until the turn is full or its oldest event has waited long enough
+    2 drop the state of partitions that were lost, restore that of those that were gained
+    3 each partition through its pipeline, with the scorecards of now; a partition without input grows older
+    4 send everything, 5 commit it with the positions; only then is it counted
+A pipeline that has worked on a turn is ahead of the log until that commit. Where it cannot be made, all pipelines are dropped and restored.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from worker.core.deadletters import dead_letter
+from worker.core.events import decode
+from worker.core.pipeline import DeadLetter, Pipeline, Turn
+from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
+from worker.log.errors import Fenced, MemberReplaced
+from worker.service.clock import Clock
+from worker.service.happenings import Committed, Happenings
+from worker.service.models import Models
+from worker.service.patience import Patience
+from worker.service.restore import restored_pipeline
+from worker.service.topics import target_partitions
+from worker.settings import Settings
+
+IDLE_AFTER_S = 1.0  # without input, a partition grows older in steps of this
+AGE_WRITTEN_EVERY_S = 60.0  # when nothing but its age has changed
+
+
+class Scorer:
+    """The scoring member of one process. For one thread."""
+
+    def __init__(self, log: Log, turns: Turns, models: Models, settings: Settings, clock: Clock, happened: Happenings, patience: Patience) -> None:
+        self._log = log
+        self._turns = turns
+        self._models = models
+        self._settings = settings
+        self._clock = clock
+        self._happened = happened
+        self._patience = patience
+        self._topics = settings.topics
+        self._example_partition = target_partitions(settings)
+        self.pipelines: dict[int, Pipeline] = {}
+        self._aged_s: dict[int, float] = {}  # by partition: until when its silence has been counted
+        self._written_s: dict[int, float] = {}  # by partition: when its state was last published
+
+    def turn(self, wait_s: float) -> bool:
+        """One turn, waiting at most wait_s for events; returns whether there were any. Raises MemberReplaced, LogUnavailable when stopping."""
+        try:
+            return self._turn(wait_s)
+        except MemberReplaced:
+            raise
+        except Fenced as error:
+            self._turns.abort()
+            self.pipelines.clear()
+            self._happened.turn_fenced(error)
+            return True
+
+    def close(self) -> None:
+        """Leave the group; the next owner goes on where the last commit ended."""
+        self._turns.close()
+
+    def _turn(self, wait_s: float) -> bool:
+        began_s = self._clock.elapsed_s()
+        polled = self._collect(wait_s)
+        read = sum(map(len, polled.records.values()))
+        polled_s = self._clock.elapsed_s()
+        self._follow(polled)
+
+        restored_s = self._clock.elapsed_s()
+        turns = self._work(polled, full=read >= self._settings.service.turn_events)
+        if not turns:
+            return False
+        scored_s = self._clock.elapsed_s()
+        letters = self._send(turns, polled)
+        sent_s = self._clock.elapsed_s()
+        self._patience.call("commit", self._turns.commit, polled.next_offsets)
+        ended_s = self._clock.elapsed_s()
+
+        for partition in turns:
+            self._written_s[partition] = ended_s
+        self._happened.turn_committed(
+            Committed(
+                turns,
+                read,
+                letters,
+                [record.timestamp_ms for records in polled.records.values() for record in records],
+                {"poll": polled_s - began_s, "score": scored_s - restored_s, "send": sent_s - scored_s, "commit": ended_s - sent_s},
+                sum(len(pipeline.profiles) for pipeline in self.pipelines.values()),
+                sum(pipeline.profiles.bytes for pipeline in self.pipelines.values()),
+            )
+        )
+        if letters:
+            self._happened.dead_letters_written(letters)
+        return read > 0
+
+    # ---- 1 poll
+
+    def _collect(self, wait_s: float) -> Polled:
+        """A turn's records: as many polls as the turn has room and its oldest event has time for."""
+        service = self._settings.service
+        polls = [self._patience.call("poll", self._turns.poll, service.turn_events, wait_s)]
+        room = service.turn_events - sum(map(len, polls[0].records.values()))
+        until_s = self._clock.elapsed_s() + service.turn_wait_ms / 1000
+        while polls[0].records and room > 0 and (left_s := until_s - self._clock.elapsed_s()) > 0:
+            more = self._patience.call("poll", self._turns.poll, room, left_s)
+            room -= sum(map(len, more.records.values()))
+            polls.append(more)
+        return polls[0] if len(polls) == 1 else _joined(polls)
+
+    # ---- 2 partitions come and go
+
+    def _follow(self, polled: Polled) -> None:
+        for name in polled.lost | polled.gained:  # what is gained anew was someone else's meanwhile: what we knew of it is stale
+            if self.pipelines.pop(name.partition, None):
+                self._happened.partition_lost(name.partition)
+        for name, offsets in polled.skipped.items():
+            self._happened.input_skipped(name.topic, name.partition, offsets)
+        owned = self._turns.assignment()
+        missing = [name.partition for name in sorted(owned) if name.partition not in self.pipelines]
+        for partition in missing:
+            self.pipelines[partition] = self._patience.call("restore", self._restore, partition)
+            self._aged_s[partition] = self._written_s[partition] = self._clock.elapsed_s()
+        if missing or polled.lost:
+            self._happened.assignment_changed(len(owned))
+
+    def _restore(self, partition: int) -> Pipeline:
+        return restored_pipeline(self._log, self._topics.profiles, partition, self._settings.core, self._clock, self._happened)
+
+    # ---- 3 score
+
+    def _work(self, polled: Polled, full: bool) -> dict[int, Turn]:
+        """The turn of each partition that has something to publish."""
+        scorecards = self._models.current()
+        now_s, now_ms = self._clock.elapsed_s(), self._clock.now_ms()
+        turns: dict[int, Turn] = {}
+        for name in sorted(self._turns.assignment()):
+            partition, pipeline = name.partition, self.pipelines[name.partition]
+            records = polled.records.get(name)
+            if records:
+                keyed, keyless = _told_apart(records, self._settings.events.names)
+                turn = pipeline.turn([record.value for record in keyed], [record.offset for record in keyed], scorecards, now_ms)
+                turn.read = len(records)
+                turn.dead_letters += [DeadLetter(record.offset, record.value, "null_key", "the record has no key") for record in keyless]
+                turns[partition] = turn
+            elif not full and now_s - self._aged_s[partition] >= IDLE_AFTER_S:
+                turn = pipeline.idle(int((now_s - self._aged_s[partition]) * 1000), scorecards)
+                if len(turn.changes) > 1 or turn.scores or turn.examples or now_s - self._written_s[partition] >= AGE_WRITTEN_EVERY_S:
+                    turns[partition] = turn
+            else:
+                continue
+            self._aged_s[partition] = now_s
+        return turns
+
+    # ---- 4 send
+
+    def _send(self, turns: dict[int, Turn], polled: Polled) -> Counter[str]:
+        """Send the outputs of all partitions; returns the dead letters by reason."""
+        send, topics = self._turns.send, self._topics
+        reasons: Counter[str] = Counter()
+        for partition, turn in turns.items():
+            send(topics.scores, [Message(value, user.encode(), partition=partition) for user, value in turn.scores])
+            send(topics.profiles, [Message(value, key, partition=partition) for key, value in turn.changes])
+            send(
+                topics.examples,
+                [Message(example.encode(), example.target.encode(), partition=self._example_partition[example.target]) for example in turn.examples],
+            )
+            if turn.dead_letters:
+                came = polled.records.get(TopicPartition(topics.events, partition), [])
+                send(topics.deadletter, self._letters(partition, turn.dead_letters, came))
+                reasons.update(letter.reason for letter in turn.dead_letters)
+        return reasons
+
+    def _letters(self, partition: int, letters: Sequence[DeadLetter], came: Sequence[Record]) -> list[Message]:
+        """Dead letters with the key and the headers that their records came with."""
+        record_at = {record.offset: record for record in came}
+        messages = []
+        for letter in sorted(letters, key=lambda letter: letter.offset):
+            record = record_at.get(letter.offset)
+            key, headers = (record.key, record.headers) if record else (None, ())
+            key, value, full = dead_letter(letter.value, key, self._topics.events, partition, letter.offset, letter.reason, letter.detail, headers)
+            messages.append(Message(value, key, tuple(full), partition))
+        return messages
+
+
+def _joined(polls: Sequence[Polled]) -> Polled:
+    """Several polls of one turn as one."""
+    records: dict[TopicPartition, list[Record]] = {}
+    skipped: Counter[TopicPartition] = Counter()
+    for polled in polls:
+        for name, found in polled.records.items():
+            records[name] = [*records.get(name, []), *found]
+        skipped.update(polled.skipped)
+    gained, lost = (frozenset[TopicPartition]().union(*sets) for sets in ((p.gained for p in polls), (p.lost for p in polls)))
+    return Polled(records, gained, lost, dict(skipped))
+
+
+def _told_apart(records: list[Record], names: dict[str, str]) -> tuple[list[Record], list[Record]]:
+    """Those to be scored, and those that are events but have no key. A record that is no event is told so first, key or not."""
+    bare = [record for record in records if record.key is None]
+    if not bare:
+        return records, []
+    batch, _ = decode([record.value for record in bare], names)
+    keyless = [bare[position] for position in batch.position.tolist()]
+    offsets = {record.offset for record in keyless}
+    return [record for record in records if record.offset not in offsets], keyless

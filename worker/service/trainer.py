@@ -1,0 +1,168 @@
+"""The trainers: examples in, models out. Each target has a partition of examples to itself, and one trainer learns it in order.
+
+A snapshot of the model and the position of the first example that it has not learned are committed in one transaction, and a position is never
+committed otherwise. So whatever a dead trainer had learned since its last snapshot is learned again by the next one, and everything counts once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.core.examples import Example, ExampleError
+from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.snapshot import Snapshot
+from worker.core.trainer import Trainer
+from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
+from worker.log.errors import Fenced, MemberReplaced
+from worker.service.clock import Clock
+from worker.service.happenings import Happenings
+from worker.service.judgement import Judgement
+from worker.service.patience import Patience
+from worker.service.topics import target_partitions
+from worker.settings import Settings
+
+AT_ONCE = 200  # examples between two looks at the clock, some milliseconds
+
+
+@dataclass(slots=True)
+class _Learner:
+    """One target's trainer: what it has learned beyond its last snapshot counts only once the next one is committed."""
+
+    trainer: Trainer
+    judgement: Judgement
+    unpublished: int = 0
+    since_s: float = 0.0  # when the first of them was learned
+
+
+class Trainers:
+    """The training member of one process. For one thread."""
+
+    def __init__(self, log: Log, turns: Turns, group: str, settings: Settings, clock: Clock, happened: Happenings, patience: Patience) -> None:
+        self._log = log
+        self._turns = turns
+        self._group = group
+        self._settings = settings
+        self._clock = clock
+        self._happened = happened
+        self._patience = patience
+        self._target_of = {partition: name for name, partition in target_partitions(settings).items()}
+        self.learners: dict[int, _Learner] = {}
+
+    def learn(self, budget_s: float, wait_s: float) -> bool:
+        """Learn for about budget_s, waiting at most wait_s for examples; returns whether there were any.
+
+        Raises MemberReplaced, LogUnavailable when stopping.
+        """
+        until_s = self._clock.elapsed_s() + budget_s
+        learned = False
+        try:
+            while True:
+                polled = self._patience.call("poll examples", self._turns.poll, AT_ONCE, wait_s)
+                self._follow(polled)
+                for name, records in polled.records.items():
+                    self._learn(name.partition, records)
+                    learned = True
+                self._publish(everything=False)
+                if not polled.records or self._clock.elapsed_s() >= until_s:
+                    return learned
+                wait_s = 0.0
+        except MemberReplaced:
+            raise
+        except Fenced as error:
+            self._give_up(error)
+            return True
+
+    def publish(self) -> None:
+        """Publish whatever was learned since the last snapshots. Raises MemberReplaced, LogUnavailable when stopping."""
+        try:
+            self._publish(everything=True)
+        except MemberReplaced:
+            raise
+        except Fenced as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Leave the group. What was not published is left to the next owner to learn."""
+        self._turns.close()
+
+    def _give_up(self, error: Fenced) -> None:
+        self._turns.abort()
+        self.learners.clear()
+        self._happened.turn_fenced(error)
+
+    # ---- partitions come and go
+
+    def _follow(self, polled: Polled) -> None:
+        for name in polled.lost | polled.gained:
+            self.learners.pop(name.partition, None)
+        for name, offsets in polled.skipped.items():
+            self._happened.input_skipped(name.topic, name.partition, offsets)
+        for name in sorted(self._turns.assignment()):
+            if name.partition not in self.learners and name.partition in self._target_of:
+                partition = name.partition
+                self.learners[partition] = self._patience.call("restore trainer", self._resume, partition)
+
+    def _resume(self, partition: int) -> _Learner:
+        """A trainer as its latest snapshot has it, or a new one."""
+        target = self._target_of[partition]
+        settings, key = self._settings.targets[target], target.encode()
+        latest: Record | None = None
+        for record in self._log.read(self._settings.topics.models, 0):
+            latest = record if record.key == key else latest
+        committed = self._log.committed(self._group, self._settings.topics.examples).get(partition, 0)
+        if latest is None or latest.value is None:
+            self._happened.trainer_began(target)
+            return _Learner(Trainer(target, settings, TABLE_SIZE, LAYOUT), Judgement())
+        trainer = Trainer.from_snapshot(target, settings, TABLE_SIZE, LAYOUT, Snapshot.decode(latest.value))
+        learned_to = trainer.positions.get(str(partition), 0)
+        if learned_to != committed:
+            self._happened.snapshot_out_of_step(target, learned_to, committed)
+        self._happened.trainer_resumed(target, trainer.learned, committed)
+        return _Learner(trainer, Judgement())
+
+    # ---- learning
+
+    def _learn(self, partition: int, records: list[Record]) -> None:
+        learner = self.learners.get(partition)
+        if learner is None:
+            return  # a partition without a target
+        target = self._target_of[partition]
+        examples: list[Example] = []
+        for record in records:
+            try:
+                examples.append(Example.decode(record.value or b""))
+            except ExampleError as error:
+                self._happened.example_refused(partition, record.offset, error)
+        learner.trainer.learn_many(examples, {partition: records[-1].offset + 1})
+        for example in examples:
+            learner.judgement.add(example)
+        if not learner.unpublished:
+            learner.since_s = self._clock.elapsed_s()
+        learner.unpublished += len(records)
+        self._happened.examples_learned(target, len(examples))
+
+    def _publish(self, everything: bool) -> None:
+        """Commit the snapshots that are due, with their positions."""
+        service, now_s = self._settings.service, self._clock.elapsed_s()
+        due = {
+            partition: learner
+            for partition, learner in self.learners.items()
+            if learner.unpublished
+            and (everything or learner.unpublished >= service.snapshot_examples or now_s - learner.since_s >= service.snapshot_wait_ms / 1000)
+        }
+        if not due:
+            return
+        topics = self._settings.topics
+        positions, sizes = {}, {}
+        for partition, learner in due.items():
+            snapshot = learner.trainer.snapshot().encode()
+            sizes[partition] = len(snapshot)
+            positions[TopicPartition(topics.examples, partition)] = learner.trainer.positions[str(partition)]
+            self._turns.send(topics.models, [Message(snapshot, self._target_of[partition].encode(), partition=0)])
+        self._patience.call("publish snapshot", self._turns.commit, positions)
+        for partition, learner in due.items():
+            learner.unpublished = 0
+            target, trainer = self._target_of[partition], learner.trainer
+            self._happened.snapshot_published(target, trainer.learned, trainer.skipped, sizes[partition])
+            if learner.judgement.count:
+                self._happened.outcomes_judged(target, learner.judgement.log_loss, learner.judgement.baseline)
