@@ -10,13 +10,27 @@ import numpy as np
 
 from tests.core.shops import Value
 from worker.core.changelog import Restored
+from worker.core.decisions import Scored
 from worker.core.examples import Example
 from worker.core.feature_slots import TABLE_SIZE
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
 from worker.core.scorecard import Scorecards
-from worker.core.settings import CoreSettings
+from worker.core.settings import CoreSettings, TargetSettings, default_targets
 
 DEFAULTS = CoreSettings()
+
+# Every silent score is a decision and every outcome an example: nothing is left to chance but the day's draw.
+COMPLETE = CoreSettings.model_validate(
+    {
+        "silence": {"share": 1.0},
+        "targets": {
+            name: target.model_copy(update={"silent_negatives": 1.0})
+            for name, target in {**default_targets(), "cart": TargetSettings(outcome="add_to_cart", delay="10 min", horizon="2 d")}.items()
+        },
+        "outage": {"detect": False},
+        "seed": 5,
+    }
+)
 
 
 def scorecards(settings: CoreSettings = DEFAULTS, seed: int = 0, spread: float = 0.3) -> Scorecards:
@@ -35,6 +49,7 @@ class Run:
 
     pipeline: Pipeline
     scores: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    scored: list[Scored] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
     changelog: dict[bytes, bytes] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
@@ -44,6 +59,7 @@ class Run:
     def take(self, turn: Turn) -> Turn:
         for user, record in turn.scores:
             self.scores[user].append(record)
+        self.scored += [turn.scored] if turn.scored is not None else []
         self.examples += turn.examples
         for key, value in turn.changes:
             if value is None:

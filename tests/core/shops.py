@@ -121,13 +121,13 @@ def shops(max_size: int = 60) -> st.SearchStrategy[list[Value]]:
 
 
 def shop(seed: int, size: int, users: int = 40) -> list[Value]:
-    """A longer stream: more users, most of them about at the same time."""
+    """A longer stream: more users, of whom the first come often."""
     chance = random.Random(seed)
 
     def step() -> Step:
-        gap = chance.randrange(COMMON_GAPS - 4) if chance.random() < 0.985 else chance.randrange(len(GAPS_MS))
+        gap = chance.randrange(9) if chance.random() < 0.8 else chance.randrange(COMMON_GAPS if chance.random() < 0.9 else len(GAPS_MS))
         late = 0 if chance.random() < 0.85 else chance.randrange(len(LATENESS_MS))
-        user = min(chance.randrange(users), chance.randrange(users))
+        user = min(chance.randrange(users) for _ in range(3))
         return Step(user, gap, late, chance.randrange(len(NAMES)), chance.getrandbits(16), chance.randrange(12 * len(FAULTS)))
 
     return stream(step() for _ in range(size))

@@ -168,6 +168,7 @@ class Pipeline:
         silent_at = np.flatnonzero(scored.mark != EVENT)
         in_day = np.flatnonzero((scored.mark == EVENT) & (sources >= 0))
         in_day = in_day[batch.time_ms[order][sources[in_day]] // 86_400_000 == reached[sources[in_day]] // 86_400_000]
+        in_day = in_day[scored.time_ms[in_day] == states[in_day, at.LAST]]  # a late event's score knows what came after it, its own outcome perhaps
         everything = np.ones(len(self.targets), dtype=np.bool_)
         new = [
             self.decisions.draw_days(scored, in_day, self.settings.seed, everything),
