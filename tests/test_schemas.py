@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from worker.core.deadletters import MESSAGE_LENGTH, dead_letter
-from worker.core.event_faults import REASONS
+from worker.core.event_faults import MEANINGS, REASONS
 from worker.core.event_fields import FIELDS, LAST_TIME_MS, NUMBER_LIMITS, REQUIRED, TEXT_LIMITS
-from worker.core.events import decode
+from worker.core.events import EVENT_NAMES, decode
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 NAMES = sorted(path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*.schema.json"))
@@ -93,3 +94,24 @@ def test_the_dead_letter_schema_knows_every_reason_and_accepts_what_is_written()
     for reason in REASONS:
         letter = dead_letter(b"{", b"u1", "clickstream.events", 3, 981245, reason, "x" * (MESSAGE_LENGTH + 1), [("traceparent", b"00-1-2-01")])
         assert errors("deadletter", {name: value.decode() for name, value in letter.headers}) == []
+
+
+def test_the_reference_page_says_what_the_code_does() -> None:
+    page = (SCHEMAS.parent / "docs" / "events.md").read_text(encoding="utf-8")
+    rows = {cells[1].strip(" `"): [cell.strip() for cell in cells[2:-1]] for line in page.splitlines() if len(cells := line.split("|")) > 3}
+    assert {field: rows[field][1].removeprefix("1 to ").removesuffix(" characters").replace(",", "") for field in TEXT_LIMITS} == {
+        field: str(limit) for field, limit in TEXT_LIMITS.items()
+    }
+    assert {field: rows[field][1].replace(",", "") for field in NUMBER_LIMITS} == {field: f"0 to {limit:.0f}" for field, limit in NUMBER_LIMITS.items()}
+    assert {field for field in FIELDS if "required" in rows[field][0]} == set(REQUIRED)
+    assert {reason: rows[reason][0] for reason in REASONS} == MEANINGS
+    assert {name for name in schema("deadletter")["required"] if name not in rows} == set()
+    assert [name for name in EVENT_NAMES if f"`{name}`" not in page] == []
+
+
+def test_the_reference_pages_event_and_times_decode() -> None:
+    page = (SCHEMAS.parent / "docs" / "events.md").read_text(encoding="utf-8")
+    event = page.split("```json\n")[1].split("\n```")[0]
+    times = re.findall(r"`([0-9]{4}-[^`]+)`", page)
+    batch, rejected = decode([event.encode(), *(json.dumps({**json.loads(event), "timestamp": time}).encode() for time in times)])
+    assert (len(batch), rejected) == (4, [])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import accumulate, chain, compress
 from operator import itemgetter
 from typing import Any
 
@@ -21,7 +21,6 @@ from worker.core.event_faults import Faults
 from worker.core.event_fields import FIELDS, LAST_TIME_MS, NUMBER_LIMITS, REQUIRED, TEXT_LIMITS, UNKNOWN_NAME_LENGTH, UNKNOWN_NAMES, UNKNOWN_OVERFLOW
 from worker.core.timestamps import parse_rfc3339
 
-Column = Sequence[Any]
 Shapes = Counter[tuple[str, ...]]
 
 NESTED = frozenset((dict, list))
@@ -33,49 +32,50 @@ SHOWN = 40  # characters of a record's own text that a detail repeats
 
 
 @dataclass(slots=True)
+class Column:
+    """The values of one field and the row of each, in order. None among the values is absent; a row that is not listed has no such field."""
+
+    rows: Sequence[int]
+    values: list[Any]
+    distinct: Collection[Any] = ()  # the different values, of a column of texts
+
+    def without(self, keep: Sequence[bool], kept_before: Sequence[int]) -> Column:
+        """Keep the rows that `keep` says, of all n; `kept_before` counts those kept before each."""
+        if len(self.rows) == len(keep):
+            values = list(compress(self.values, keep))
+            rows: Sequence[int] = range(len(values))
+        else:
+            values = [value for row, value in zip(self.rows, self.values, strict=True) if keep[row]]
+            rows = [kept_before[row] for row in self.rows if keep[row]]
+        return Column(rows, values, values if self.distinct is self.values else set(values))
+
+    def spread(self, values: NDArray[Any], absent: NDArray[Any]) -> NDArray[Any]:
+        """Put `values`, one for each of the column's, where its rows are in `absent`, which has all rows."""
+        if len(values) == len(absent):
+            return values
+        absent[self.rows] = values
+        return absent
+
+
+@dataclass(slots=True)
 class Fields:
-    """The columns of n records. A field that no record has is not among them; the required ones always are."""
+    """The columns of n records. An optional field that no record has is not among them; required ones have every row."""
 
     time_ms: NDArray[np.int64]
-    texts: dict[str, list[Any]]  # str, or None where absent
-    distinct: dict[str, Collection[Any]]  # the different values of each text column
+    texts: dict[str, Column]
     numbers: dict[str, NDArray[np.float64]]  # NaN where absent
 
     def without(self, faults: Faults) -> Fields:
         """Drop the rows that have faults."""
         keep = [row not in faults for row in range(len(self.time_ms))]
-        texts = {field: list(compress(column, keep)) for field, column in self.texts.items()}
-        distinct: dict[str, Collection[Any]] = {field: set(column) for field, column in texts.items()}
-        return Fields(self.time_ms[keep], texts, distinct, {field: column[keep] for field, column in self.numbers.items()})
+        kept_before = list(accumulate(keep, initial=0))
+        texts = {field: column.without(keep, kept_before) for field, column in self.texts.items()}
+        return Fields(self.time_ms[keep], texts, {field: numbers[keep] for field, numbers in self.numbers.items()})
 
 
 def shapes_of(records: Sequence[Record]) -> Shapes:
     """Count records by the keys that they have; a shop sends few different lists of them."""
     return Counter(map(tuple, records))
-
-
-def columns_of(records: Sequence[Record], payloads: Sequence[bytes], shapes: Shapes) -> tuple[Fields, Faults]:
-    """Take the known fields of records, given with the bytes and shapes of the same, as columns, and find the rows to be refused.
-
-    The order of the checks decides which of several faults a row is refused for, so it must not depend on other rows.
-    """
-    keys, everywhere = set(chain.from_iterable(shapes)), FIELDS.intersection(*shapes)
-    faults: Faults = {}
-
-    def column(field: str) -> list[Any]:
-        return list(map(itemgetter(field), records)) if field in everywhere else [record.get(field) for record in records]
-
-    texts = {field: column(field) for field in TEXT_LIMITS if field in keys or field in REQUIRED}
-    distinct = {field: check_text(values, field, faults) for field, values in texts.items()}
-    times = column("timestamp")
-    time_ms = check_times(times, faults)
-    numbers = {field: check_number(column(field), field, faults) for field in NUMBER_LIMITS if field in keys}
-    if faults or not keys <= FIELDS:
-        held = check_nesting(records, faults)
-    else:
-        held = sum(len(values) - (values.count(None) if None in distinct[field] else 0) for field, values in texts.items()) + list(map(type, times)).count(str)
-    check_repeats(records, payloads, held, faults)
-    return Fields(time_ms, texts, distinct, numbers), faults
 
 
 def unknown_fields(shapes: Shapes) -> dict[str, int]:
@@ -89,6 +89,107 @@ def unknown_fields(shapes: Shapes) -> dict[str, int]:
                     counted = UNKNOWN_OVERFLOW
                 counts[counted] = counts.get(counted, 0) + number
     return counts
+
+
+def columns_of(records: Sequence[Record], payloads: Sequence[bytes], shapes: Shapes) -> tuple[Fields, Faults]:
+    """Take the known fields of records, given with the bytes and shapes of the same, as columns, and find the rows to be refused.
+
+    The order of the checks decides which of several faults a row is refused for, so it must not depend on other rows.
+    """
+    keys, everywhere = set(chain.from_iterable(shapes)), FIELDS.intersection(*shapes)
+    faults: Faults = {}
+
+    def column(field: str) -> Column:
+        if field in everywhere:
+            return Column(range(len(records)), list(map(itemgetter(field), records)))
+        if field in REQUIRED:
+            return Column(range(len(records)), [record.get(field) for record in records])
+        rows = [row for row, record in enumerate(records) if field in record]
+        return Column(rows, [records[row][field] for row in rows])
+
+    texts = {field: column(field) for field in TEXT_LIMITS if field in keys or field in REQUIRED}
+    for field, taken in texts.items():
+        check_text(taken, field, faults)
+    times = column("timestamp").values
+    time_types = list(map(type, times))
+    time_ms = check_times(times, time_types, faults)
+    numbers = {field: check_number(column(field), field, len(records), faults) for field in NUMBER_LIMITS if field in keys}
+    if faults or not keys <= FIELDS:
+        held = check_nesting(records, faults)
+    else:
+        held = time_types.count(str) + sum(len(taken.values) - (taken.values.count(None) if None in taken.distinct else 0) for taken in texts.values())
+    check_repeats(records, payloads, held, faults)
+    return Fields(time_ms, texts, numbers), faults
+
+
+def check_text(column: Column, field: str, faults: Faults) -> None:
+    """Flag rows whose text is missing, of another type, empty where it is required, or too long; find the column's different texts."""
+    limit, required = TEXT_LIMITS[field], field in REQUIRED
+    try:
+        column.distinct = column.values if field in MOSTLY_UNIQUE else set(column.values)
+    except TypeError:  # an object or an array
+        column.distinct = column.values
+    distinct = column.distinct
+    if TEXT_TYPES.issuperset(map(type, distinct)) and max(map(len, filter(None, distinct)), default=0) <= limit and (not required or all(distinct)):
+        return
+    for row, text in zip(column.rows, column.values, strict=True):
+        if text is None:
+            if required:
+                faults.setdefault(row, ("missing_field", field))
+        elif type(text) is not str:
+            faults.setdefault(row, _wrong_type(field, text, "a text"))
+        elif required and not text:
+            faults.setdefault(row, ("empty_field", field))
+        elif len(text) > limit:
+            faults.setdefault(row, ("too_long", f"{field}: {len(text)} characters, at most {limit}"))
+
+
+def check_number(column: Column, field: str, size: int, faults: Faults) -> NDArray[np.float64]:
+    """Flag rows whose number is of another type or out of range; give all `size` rows as float64, NaN where absent."""
+    values = column.values
+    if not NUMBER_TYPES.issuperset(map(type, values)):
+        for row, value in zip(column.rows, values, strict=True):
+            if type(value) not in NUMBER_TYPES:
+                faults.setdefault(row, _wrong_type(field, value, "a number"))
+        values = [value if type(value) in NUMBER_TYPES else None for value in values]
+    numbers = np.array(values, np.float64) + 0.0  # None becomes NaN, -0.0 becomes 0.0
+    for index in np.flatnonzero((numbers < 0) | (numbers > NUMBER_LIMITS[field])).tolist():
+        faults.setdefault(column.rows[index], ("out_of_range", f"{field}: {numbers[index]:.17g} is outside 0 to {NUMBER_LIMITS[field]:.0f}"))
+    return column.spread(numbers, np.full(size, np.nan))
+
+
+def check_times(values: Sequence[Any], types: Sequence[type], faults: Faults) -> NDArray[np.int64]:
+    """Flag rows without a time, given the types of the values too; give epoch milliseconds, int64[n]."""
+    if types.count(int) == len(values) and min(values, default=0) >= 0 and max(values, default=0) <= LAST_TIME_MS:
+        return np.array(values, np.int64)
+    time_ms, valid = parse_rfc3339(values) if types.count(str) == len(values) else _mixed_times(values)
+    for row in np.flatnonzero(~valid).tolist():
+        faults.setdefault(row, _time_fault(values[row]))
+    return time_ms
+
+
+def _mixed_times(values: Sequence[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Read times of several types, and those that are no times. A float that is whole is an integer, as JSON Schema has it."""
+    time_ms, valid = np.zeros(len(values), np.int64), np.zeros(len(values), np.bool_)
+    texts = [row for row, value in enumerate(values) if type(value) is str]
+    time_ms[texts], valid[texts] = parse_rfc3339([values[row] for row in texts])
+    whole = [row for row, value in enumerate(values) if type(value) in (int, float) and 0 <= value <= LAST_TIME_MS and value == int(value)]
+    time_ms[whole], valid[whole] = [int(values[row]) for row in whole], True
+    return time_ms, valid
+
+
+def _time_fault(value: Any) -> tuple[str, str]:
+    if value is None:
+        return "missing_field", "timestamp"
+    if type(value) is str:
+        return "bad_timestamp", f"timestamp: {value[:SHOWN]!r} is not RFC 3339 with an offset, years 1970 to 9999"
+    if type(value) in (int, float):
+        return "bad_timestamp", f"timestamp: {value} is not whole milliseconds from 0 to {LAST_TIME_MS}"
+    return _wrong_type("timestamp", value, "a text or a whole number")
+
+
+def _wrong_type(field: str, value: Any, wanted: str) -> tuple[str, str]:
+    return "nested_value" if type(value) in NESTED else "wrong_type", f"{field[:SHOWN]}: {JSON_TYPES[type(value)]}, not {wanted}"
 
 
 def check_nesting(records: Sequence[Record], faults: Faults) -> int:
@@ -129,77 +230,3 @@ def _quotes(payload: bytes) -> int:
     if b"\\" in payload:
         payload = payload.replace(b"\\\\", b"").replace(b'\\"', b"")
     return int(np.count_nonzero(np.frombuffer(payload, np.uint8) == ord('"')))
-
-
-def check_text(column: Column, field: str, faults: Faults) -> Collection[Any]:
-    """Flag rows whose text is missing, of another type, empty where it is required, or too long.
-
-    Gives the different values of the column, or all of them for a field whose values seldom repeat.
-    """
-    limit, required = TEXT_LIMITS[field], field in REQUIRED
-    distinct: Collection[Any]
-    try:
-        distinct = column if field in MOSTLY_UNIQUE else set(column)
-    except TypeError:  # an object or an array
-        distinct = {()}
-    if TEXT_TYPES.issuperset(map(type, distinct)) and max(map(len, filter(None, distinct)), default=0) <= limit and (not required or all(distinct)):
-        return distinct
-    for row, text in enumerate(column):
-        if text is None:
-            if required:
-                faults.setdefault(row, ("missing_field", field))
-        elif type(text) is not str:
-            faults.setdefault(row, _wrong_type(field, text, "a text"))
-        elif required and not text:
-            faults.setdefault(row, ("empty_field", field))
-        elif len(text) > limit:
-            faults.setdefault(row, ("too_long", f"{field}: {len(text)} characters, at most {limit}"))
-    return distinct
-
-
-def check_number(column: Column, field: str, faults: Faults) -> NDArray[np.float64]:
-    """Flag rows whose number is of another type or out of range; give the column as float64[n], NaN where absent."""
-    if not NUMBER_TYPES.issuperset(map(type, column)):
-        for row, value in enumerate(column):
-            if type(value) not in NUMBER_TYPES:
-                faults.setdefault(row, _wrong_type(field, value, "a number"))
-        column = [value if type(value) in NUMBER_TYPES else None for value in column]
-    numbers = np.array(column, np.float64) + 0.0  # None becomes NaN, -0.0 becomes 0.0
-    for row in np.flatnonzero((numbers < 0) | (numbers > NUMBER_LIMITS[field])).tolist():
-        faults.setdefault(row, ("out_of_range", f"{field}: {numbers[row]:.17g} is outside 0 to {NUMBER_LIMITS[field]:.0f}"))
-    return numbers
-
-
-def check_times(column: Column, faults: Faults) -> NDArray[np.int64]:
-    """Flag rows without a time; give the column as epoch milliseconds, int64[n]."""
-    types = set(map(type, column))
-    if types == {int} and min(column) >= 0 and max(column) <= LAST_TIME_MS:
-        return np.array(column, np.int64)
-    time_ms, valid = parse_rfc3339(column) if types == {str} else _mixed_times(column)
-    for row in np.flatnonzero(~valid).tolist():
-        faults.setdefault(row, _time_fault(column[row]))
-    return time_ms
-
-
-def _mixed_times(column: Column) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Read times of several types, and those that are no times. A float that is whole is an integer, as JSON Schema has it."""
-    time_ms, valid = np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_)
-    texts = [row for row, value in enumerate(column) if type(value) is str]
-    time_ms[texts], valid[texts] = parse_rfc3339([column[row] for row in texts])
-    whole = [row for row, value in enumerate(column) if type(value) in (int, float) and 0 <= value <= LAST_TIME_MS and value == int(value)]
-    time_ms[whole], valid[whole] = [int(column[row]) for row in whole], True
-    return time_ms, valid
-
-
-def _time_fault(value: Any) -> tuple[str, str]:
-    if value is None:
-        return "missing_field", "timestamp"
-    if type(value) is str:
-        return "bad_timestamp", f"timestamp: {value[:SHOWN]!r} is not RFC 3339 with an offset, years 1970 to 9999"
-    if type(value) in (int, float):
-        return "bad_timestamp", f"timestamp: {value} is not whole milliseconds from 0 to {LAST_TIME_MS}"
-    return _wrong_type("timestamp", value, "a text or a whole number")
-
-
-def _wrong_type(field: str, value: Any, wanted: str) -> tuple[str, str]:
-    return "nested_value" if type(value) in NESTED else "wrong_type", f"{field[:SHOWN]}: {JSON_TYPES[type(value)]}, not {wanted}"

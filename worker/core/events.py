@@ -1,7 +1,8 @@
 """Bytes to the columns of one Batch: the first step of a turn.
 
 decode() reads top to bottom: parse (event_bytes), take and check each field as a column (event_columns, limits in event_fields), drop what
-is refused (event_faults), then hash and number the texts. A value's fate and its columns depend on that value alone, never on its neighbours or on how the input was cut.
+is refused (event_faults), then hash and number the texts. A value's fate and its columns depend on that value alone, never on its neighbours
+or on how the input was cut.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.event_bytes import parse
-from worker.core.event_columns import Fields, columns_of, shapes_of, unknown_fields
+from worker.core.event_columns import Column, Fields, columns_of, shapes_of, unknown_fields
 from worker.core.event_faults import REASONS, Rejected
 from worker.core.event_fields import NUMBER_LIMITS
 from worker.core.event_names import EVENT_NAMES, NAME_NUMBERS
@@ -23,8 +24,8 @@ from worker.core.hashing import hash_column, hash_table
 __all__ = ["EVENT_NAMES", "LABEL_LENGTH", "REASONS", "Batch", "Rejected", "decode"]
 
 LABEL_LENGTH = 40
-HASHED = ("session_id", "order_id", "item_id", "item_category", "path", "country", "device", "medium", "currency", "search_term")
-LABELLED = frozenset(("item_category", "path", "country", "device", "medium"))
+HASHED = ("event_id", "session_id", "order_id", "item_id", "item_category", "path", "country", "device", "medium", "currency", "search_term")
+LABELLED = ("item_category", "path", "country", "device", "medium")
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 Integers = NDArray[np.int64]
@@ -78,24 +79,19 @@ def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES) 
 
 def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str], unknown: dict[str, int]) -> Batch:
     """Hash and number the texts of checked columns."""
-    texts, events, event_ids = fields.texts, fields.texts["event"], fields.texts.get("event_id", [None] * len(positions))
-    numbers = {field: fields.numbers.get(field, np.full(len(positions), np.nan)) for field in NUMBER_LIMITS}
-    hashes = {field: np.zeros(len(positions), np.int64) for field in HASHED}
-    labels: dict[int, str] = {}
-    for field in HASHED:
-        if field in texts:
-            table = hash_table(fields.distinct[field])
-            hashes[field] = np.fromiter(map(table.__getitem__, texts[field]), np.int64, len(positions))
-            if field in LABELLED:
-                labels.update({number: text[:LABEL_LENGTH] for text, number in table.items() if text})
-    numbered = {event: NAME_NUMBERS.get(names.get(event, event), 0) for event in fields.distinct["event"]}
+    size, texts, events = len(positions), fields.texts, fields.texts["event"]
+    numbered = {event: NAME_NUMBERS.get(names.get(event, event), 0) for event in events.distinct}
+    hashes = {field: hashed(texts[field], size) if field in texts else np.zeros(size, np.int64) for field in HASHED}
+    numbers = {field: fields.numbers[field] if field in fields.numbers else np.full(size, np.nan) for field in NUMBER_LIMITS}
+    spoken = {text for field in LABELLED if field in texts for text in texts[field].distinct if text}
+    labels = sorted((number, text[:LABEL_LENGTH]) for text, number in hash_table(spoken).items() if text)
     return Batch(
         position=np.array(positions, np.int32),
-        user_id=texts["user_id"],
-        event_id=event_ids if all(event_ids) else [event_id or None for event_id in event_ids],
+        user_id=texts["user_id"].values,
+        event_id=listed(texts["event_id"], size) if "event_id" in texts else [None] * size,
         time_ms=fields.time_ms,
-        name=np.fromiter(map(numbered.__getitem__, events), np.int8, len(positions)),
-        event_hash=hash_column(event_ids),
+        name=np.fromiter(map(numbered.__getitem__, events.values), np.int8, size),
+        event_hash=hashes["event_id"],
         session_hash=hashes["session_id"],
         order_hash=hashes["order_id"],
         item_hash=hashes["item_id"],
@@ -110,6 +106,24 @@ def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str],
         medium=hashes["medium"],
         currency=hashes["currency"],
         search_term=hashes["search_term"],
-        labels=dict(sorted(labels.items())),  # the different values of a column come in no order of their own
+        labels=dict(labels),
         unknown_fields=unknown,
     )
+
+
+def hashed(column: Column, size: int) -> Integers:
+    """Hash a column of texts to all `size` rows, 0 where absent."""
+    if column.distinct is column.values:  # mostly unique
+        return column.spread(hash_column(column.values), np.zeros(size, np.int64))
+    table = hash_table(column.distinct)
+    return column.spread(np.fromiter(map(table.__getitem__, column.values), np.int64, len(column.values)), np.zeros(size, np.int64))
+
+
+def listed(column: Column, size: int) -> list[str | None]:
+    """List a column of texts with all `size` rows, None where absent or empty."""
+    if len(column.values) == size and all(column.values):
+        return column.values
+    rows: list[str | None] = [None] * size
+    for row, text in zip(column.rows, column.values, strict=True):
+        rows[row] = text or None
+    return rows

@@ -44,9 +44,7 @@ def hash_table(texts: Iterable[str | None]) -> dict[str | None, int]:
 
 def hash_column(column: Sequence[str | None]) -> NDArray[np.int64]:
     """Hash a column whose texts are mostly different; int64[n], 0 where absent or empty."""
-    present = [text for text in column if text]
-    if len(present) == len(column):
-        return stable_hashes(present)
     hashes = np.zeros(len(column), np.int64)
-    hashes[[row for row, text in enumerate(column) if text]] = stable_hashes(present)
+    rows = slice(None) if all(column) else [row for row, text in enumerate(column) if text]
+    hashes[rows] = stable_hashes(filter(None, column))
     return hashes
