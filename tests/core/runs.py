@@ -77,12 +77,12 @@ class Run:
         self.pipeline = restored(self)
 
 
-def restored(run: Run) -> Pipeline:
-    """A new pipeline with the state of the changelog."""
+def restored(run: Run, settings: CoreSettings | None = None) -> Pipeline:
+    """A new pipeline with the state of the changelog, with settings of its own where given."""
     changelog = Restored()
     for key, value in run.changelog.items():
         changelog.apply(key, value)
-    pipeline = Pipeline(run.pipeline.settings, run.pipeline.partition)
+    pipeline = Pipeline(settings or run.pipeline.settings, run.pipeline.partition)
     pipeline.restore(changelog)
     return pipeline
 

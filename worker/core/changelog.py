@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from worker.core import profile_layout as at
 from worker.core.decisions import Decisions
-from worker.core.feature_slots import LAYOUT
+from worker.core.feature_slots import LAYOUT, SLOTS
 from worker.errors import ClickscoreError
 
 Change = tuple[bytes, bytes | None]
@@ -89,10 +89,9 @@ class Restored:
             self._decision(key or b"", name, value)
         elif kind == b"l:":
             if value is not None:
-                self.labels[int(name, 16)] = str(self._loads(value, name))
+                self._label(name, value)
         elif kind == PARTITION_KEY:
-            self.partition = self._loads(value or b"{}", "partition state")
-            self._check(self.partition, "partition state")
+            self._partition(value)
         else:
             raise StateRefused("a changelog record has an unknown kind of key", repr(key), "point the worker at the changelog topic that it wrote")
 
@@ -100,22 +99,20 @@ class Restored:
         if value is None:
             self.profiles.pop(user_id, None)
             return
-        record = self._loads(value, f"profile of {user_id!r}")
-        self._check(record, f"profile of {user_id!r}")
-        if record.get("layout", 0) > at.LAYOUT_VERSION:
-            raise StateRefused(
-                f"a profile has layout {record['layout']}, this program knows up to {at.LAYOUT_VERSION}",
-                f"profile of {user_id!r}",
-                "run the newer program, or let this one start with a new group and an empty changelog",
-            )
+        where = f"profile of {user_id!r}"
+        record = self._loads(value, where)
         try:
+            if record["layout"] > at.LAYOUT_VERSION:
+                raise StateRefused(
+                    f"a profile has layout {record['layout']}, this program knows up to {at.LAYOUT_VERSION}",
+                    where,
+                    "run the newer program, or let this one start with a new group and an empty changelog",
+                )
             row = np.frombuffer(base64.b64decode(record["row"], validate=True), dtype="<f8").astype(np.float64)
         except (KeyError, ValueError, TypeError) as error:
-            raise StateRefused(f"a profile cannot be read: {error}", f"profile of {user_id!r}", "write a tombstone for this key to forget the user") from None
+            raise _unreadable("a profile", error, where) from None
         if len(row) != at.WIDTH:
-            raise StateRefused(
-                f"a profile has {len(row)} numbers, not {at.WIDTH}", f"profile of {user_id!r}", "write a tombstone for this key to forget the user"
-            )
+            raise _unreadable("a profile", f"it has {len(row)} numbers, not {at.WIDTH}", where)
         self.profiles[user_id] = row
 
     def _decision(self, key: bytes, name: str, value: bytes | None) -> None:
@@ -123,18 +120,51 @@ class Restored:
             self.decisions.pop(key, None)
             return
         record = self._loads(value, f"decision {name}")
-        self._check(record, f"decision {name}")
-        if record["layout"] == LAYOUT:  # bins of another form of the scorecard mean nothing here: the decision is let go
-            self.decisions[key] = (name.rsplit(":", 1)[0], record)
-
-    def _loads(self, value: bytes, where: str) -> Any:
+        if record.get("layout") != LAYOUT:  # bins of another form of the scorecard mean nothing here: the decision is let go
+            self.decisions.pop(key, None)
+            return
         try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError as error:
-            raise StateRefused(
-                f"a changelog record is not JSON: {error}", where, "write a tombstone for this key, or restore the topic from a backup"
-            ) from None
+            sizes = {len(record[column]) for column in ("models", "raw", "p", "outcome", "announced")}
+            whole = all(type(record[column]) is int for column in ("time_ms", "offset", "mark", "final_ms"))
+            bins = base64.b64decode(record["bins"], validate=True)
+            sound = whole and record["draw"] + record["weight"] > 0 and len(sizes) == 1 and len(bins) == 4 * len(SLOTS)
+        except (KeyError, ValueError, TypeError) as error:
+            raise _unreadable("a decision", error, f"decision {name}") from None
+        if not sound:
+            raise _unreadable("a decision", "its fields do not belong together", f"decision {name}")
+        self.decisions[key] = (name.rsplit(":", 1)[0], record)
 
-    def _check(self, record: dict[str, Any], where: str) -> None:
-        if record.get("schema", SCHEMA) > SCHEMA:
-            raise StateRefused(f"state was written by a newer program (schema {record['schema']}, this one knows {SCHEMA})", where, "run the newer program")
+    def _label(self, name: str, value: bytes) -> None:
+        try:
+            self.labels[int(name, 16)] = str(orjson.loads(value))
+        except ValueError as error:
+            raise _unreadable("a text", error, f"label {name}") from None
+
+    def _partition(self, value: bytes | None) -> None:
+        self.partition = {} if value is None else self._loads(value, "partition state")
+        if not self.partition:
+            return
+        try:
+            sound = type(self.partition["watermark_ms"]) is int and isinstance(self.partition["outages"], dict)
+            for offset, waiting, seen in self.partition["held"]:
+                sound = sound and type(offset) is int and type(seen) is int and base64.b64decode(waiting, validate=True) is not None
+        except (KeyError, ValueError, TypeError) as error:
+            raise _unreadable("the partition's state", error, "partition state") from None
+        if not sound:
+            raise _unreadable("the partition's state", "its fields have the wrong types", "partition state")
+
+    def _loads(self, value: bytes, where: str) -> dict[str, Any]:
+        try:
+            record = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise _unreadable("a changelog record", f"not JSON: {error}", where) from None
+        schema = record.get("schema") if isinstance(record, dict) else None
+        if type(schema) is not int:
+            raise _unreadable("a changelog record", "it names no schema", where)
+        if schema > SCHEMA:
+            raise StateRefused(f"state was written by a newer program (schema {schema}, this one knows {SCHEMA})", where, "run the newer program")
+        return dict(record)
+
+
+def _unreadable(what: str, why: object, where: str) -> StateRefused:
+    return StateRefused(f"{what} cannot be read: {why}", where, "write a tombstone for this key to go on without it, or restore the topic from a backup")

@@ -217,3 +217,16 @@ class Decisions:
         places = np.flatnonzero((self.serial > 0) & np.isin(self.row, rows))
         self.drop(places)
         return len(places)
+
+
+def for_targets(record: dict[str, Any], targets: list[str]) -> dict[str, Any]:
+    """A decision's changelog record as a configuration with these targets reads it: of a target that it does not name it is no decision."""
+    named = [model.rsplit("@", 1)[0] for model in record["models"]]
+    if named == targets:
+        return record
+    place = [named.index(target) if target in named else None for target in targets]
+    out = dict(record)
+    for column, absent in (("raw", 0.5), ("p", 0.5), ("outcome", DONE), ("announced", 0)):
+        out[column] = [absent if at is None else record[column][at] for at in place]
+    out["models"] = [f"{target}@0" if at is None else record["models"][at] for target, at in zip(targets, place, strict=True)]
+    return out

@@ -18,7 +18,7 @@ from worker.core import profile_layout as at
 from worker.core.announcements import Announcements
 from worker.core.bin_names import BinNames
 from worker.core.changelog import Change, Restored
-from worker.core.decisions import EVENT, Decisions, Scored
+from worker.core.decisions import EVENT, Decisions, Scored, for_targets
 from worker.core.events import Batch, Rejected, decode
 from worker.core.examples import Example
 from worker.core.feature_slots import LAYOUT, SLOTS
@@ -322,7 +322,11 @@ class Pipeline:
             self.profiles.rows[row] = values
         if self.watermark.value != UNSET:
             self.silence.plan(rows, self.profiles.rows[rows, at.LAST].astype(np.int64), self.watermark.value)
-        places = [self.decisions.restore(self.profiles.row_of[user], record) for user, record in changelog.decisions.values() if user in self.profiles.row_of]
+        places = [
+            self.decisions.restore(self.profiles.row_of[user], for_targets(record, list(self.targets)))
+            for user, record in changelog.decisions.values()
+            if user in self.profiles.row_of
+        ]
         self.outcomes.resume(self.decisions, np.array(places, dtype=np.int64), self.watermark.value)
         self.announcements.wait_for(self.decisions, np.array(places, dtype=np.int64))
 
