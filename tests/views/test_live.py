@@ -145,11 +145,11 @@ def test_where_no_picture_is_wanted_there_are_plain_lines(terminal: Terminal, en
 def test_a_pipe_gets_a_line_every_few_seconds_and_the_last_state() -> None:
     pipe, clock = io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), Clock()
     with open_view(pipe, io.StringIO(), {"TERM": "xterm"}, clock) as view:
-        for number in range(21):
+        for number in range(25):
             view.show(replace(EMPTY, events=number))
             clock.now_s += LINE_S / 10
     pipe.seek(0)
-    assert [line.split(" | ")[1].split()[0] for line in pipe.read().splitlines()] == ["0", "10", "20"]
+    assert [line.split(" | ")[1].split()[0] for line in pipe.read().splitlines()] == ["0", "10", "20", "24"]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "utf-8"])
