@@ -85,13 +85,19 @@ def _print_target(console: Console, name: str, table: dict[str, Any], settings: 
         console.print(Text("  still warming up: too few outcomes are known yet to rely on this", "yellow"))
     if "reasons" not in table:
         return
+    if table["model"].endswith("@0"):
+        console.print(Text("  nothing is learned yet: everybody has the chance that the configuration assumes", "dim"))
+        return
     rows = [(float(points), in_words(reason), printable(reason)) for reason, points in table["reasons"]]
-    rest = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for justify in ("right", "right", "left", "left"):
-        rest.add_column(justify=justify, no_wrap=True)
-    for points, words, bin_name in rows:
-        style = "green" if points > 0 else "red" if points < 0 else "dim"
-        rest.add_row("  " + signed(points), f"odds ×{math.exp(points):.2f}", Text(words, style), Text(bin_name if bin_name != words else "", "dim"))
-    rest.add_row("  " + signed(float(table["rest"])), f"odds ×{math.exp(table['rest']):.2f}", Text("everything else", "dim"), "")
-    rest.add_row("  " + signed(float(table["base"])), f"odds {math.exp(table['base']):.3g}", Text("where every user starts", "dim"), "")
-    console.print(rest)
+    rows += [(float(table["rest"]), "everything else", ""), (float(table["base"]), "where every user starts", "")]
+    points_table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
+    points_table.add_column("  points", justify="right", no_wrap=True)
+    points_table.add_column("odds", justify="right", no_wrap=True)
+    points_table.add_column("because", no_wrap=True, overflow="ellipsis")
+    points_table.add_column("bin", no_wrap=True, overflow="ellipsis", style="dim")
+    for number, (points, words, bin_name) in enumerate(rows):
+        plain = number >= len(rows) - 2
+        style = "dim" if plain else "green" if points > 0 else "red"
+        odds = f"{math.exp(points):.2g} to 1" if number == len(rows) - 1 else f"×{math.exp(points):.2f}"
+        points_table.add_row("  " + signed(points), odds, Text(words, style), bin_name)
+    console.print(points_table)

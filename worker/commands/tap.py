@@ -103,7 +103,14 @@ def _bare(record: Record) -> bytes:
 
 
 def _size(value: bytes) -> str:
-    return f"({len(value):,} bytes)"
+    """What a binary value is: its size, and of a snapshot the model."""
+    import orjson
+
+    try:
+        header = orjson.loads(value.partition(b"\n")[0])
+        return f"{header['target']}@{header['numbers']['learned']} ({len(value):,} bytes)"
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return f"({len(value):,} bytes)"
 
 
 def _line(record: Record, width: int) -> str:

@@ -60,7 +60,8 @@ def run_service(settings: Settings, partitions: int | None = None) -> None:
         endpoint = metrics.serve(service.metrics_host, service.metrics_port)
         if endpoint:
             closing.callback(endpoint.close)
-        housekeeping = Housekeeping(log, [settings.topics.profiles, settings.topics.models, settings.topics.scores], clock, happened)
+        # scores are compacted too, but not by us at once: who follows them wants each one
+        housekeeping = Housekeeping(log, [settings.topics.profiles, settings.topics.models], clock, happened)
         stop = Stop(happened)
         with stop.on_signals():
             address = f"http://{service.metrics_host}:{service.metrics_port}/metrics" if endpoint else ""

@@ -18,7 +18,11 @@ def open_logger(settings: ServiceSettings, stream: TextIO | None = None) -> Logg
     """A logger in the form and from the severity on that the settings ask for."""
     out = stream or sys.stderr
     on_terminal = settings.log_format == "console" or (settings.log_format == "auto" and out.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=24, pad_level=False) if on_terminal else structlog.processors.JSONRenderer()
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=20, pad_level=False, sort_keys=False)
+        if on_terminal
+        else structlog.processors.JSONRenderer()
+    )
     return structlog.wrap_logger(
         structlog.PrintLogger(out),
         processors=[
