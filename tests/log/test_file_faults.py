@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -246,6 +246,18 @@ def test_a_log_is_all_in_one_file_once_it_is_closed(tmp_path: Path, synchronous:
     log.close()
 
 
+def test_a_new_file_that_another_process_is_just_creating_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = sqlite3.connect(tmp_path / "log", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LogLocked):
+        EmbeddedLog(tmp_path / "log", lock_timeout_s=0)
+    monkeypatch.setattr("time.sleep", lambda seconds: other.rollback())  # while we wait, the other gets done
+    log = EmbeddedLog(tmp_path / "log")
+    assert log.topics() == {}
+    log.close()
+    other.close()
+
+
 START_TOGETHER = """
 import sys
 from worker.log.contract import Message, Topic
@@ -268,15 +280,17 @@ log.close()
 def test_processes_may_start_on_a_new_file_together_and_all_see_the_same(tmp_path: Path) -> None:
     path = tmp_path / "log"
     command = [sys.executable, "-c", START_TOGETHER, str(path)]
-    children = [subprocess.Popen([*command, str(i)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for i in range(4)]
-    for child in children:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    seen = [child.communicate(timeout=PATIENCE_S)[0].split() for child in children]
+    with ExitStack() as ends:
+        children = [ends.enter_context(subprocess.Popen([*command, str(i)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)) for i in range(4)]
+        for child in children:
+            ends.callback(child.kill)
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
+        seen = [child.communicate(timeout=PATIENCE_S)[0].split() for child in children]
     assert [child.returncode for child in children] == [0] * 4
     log = EmbeddedLog(path)
     order = [record.value.decode() for record in tail_records(log.tail("in", "earliest"), 80) if record.value]
