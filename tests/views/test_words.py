@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.core.bin_names import level_text
+from worker.core.feature_slots import SLOTS
 from worker.views import figures
 from worker.views.bin_words import in_words
 
@@ -13,25 +15,49 @@ from worker.views.bin_words import in_words
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("add_to_cart.1h 1–2", "1–2 cart adds in 1 h"),
-        ("view_item.5min 1", "1 item view in 5 min"),
-        ("events.28d 8–13", "8–13 events in 28 d"),
-        ("recency.view_item <1 min", "item view <1 min ago"),
-        ("recency 3–5 d", "seen 3–5 d ago"),
-        ("session.view_item 4", "4 item views this visit"),
-        ("session.length 4–8 min", "4–8 min into the visit"),
-        ("country DE", "country DE"),
-        ("path /c/tents_2", "path /c/tents 2"),
-        ("event add_to_cart", "now: add to cart"),
+        ("add_to_cart.1d 0.95 – 1.5", "about 1 cart add in 1 d"),
+        ("add_to_cart.1d 1.5 – 2.5", "about 2 cart adds in 1 d"),
+        ("add_to_cart.1d 2.5 – 4.5", "3–4 cart adds in 1 d"),
+        ("view_item.28d 0.3 – 0.6", "item views some time ago (28 d)"),
+        ("view_item.28d none", "no item views in 28 d"),
+        ("events.28d 130 or more", "130 or more events in 28 d"),
+        ("recency.view_item 1 min – 3 min", "item view 1–3 min ago"),
+        ("recency.view_item under 1 s", "item view under 1 s ago"),
+        ("recency.purchase never", "no purchase yet"),
+        ("recency 12 h – 1 d", "seen 12 h – 1 d ago"),
+        ("session.view_item 4 – 5", "4–5 item views this visit"),
+        ("session.add_to_cart 1", "1 cart add this visit"),
+        ("session.length 4 min – 8 min", "4–8 min into the visit"),
+        ("session.length never", "no visit now"),
+        ("sessions under 2", "first visit"),
         ("sessions 3", "3 visits"),
-        ("event × session.length view_item × 2–4 min", "event × session.length view item × 2–4 min"),
+        ("discount 5% – 10%", "discount 5–10 %"),
+        ("country DE", "country DE"),
+        ("path /c/tents", "path /c/tents"),
+        ("event add_to_cart", "now: add to cart"),
+        ("weekday Mon", "on Mon"),
+        ("country × medium: DE × email", "country DE, medium email"),
+        ("path × sessions: /sale × 2", "path /sale, 2 visits"),
+        ("path × sessions: /a × b × 2", "path × sessions: /a × b × 2"),
+        ("path × event #1234", "path × event #1234"),
+        ("silence: recency 3 d – 5 d", "in silence: seen 3–5 d ago"),
         ("something_new", "something new"),
-        ("cause", "cause"),
+        ("always", "always"),
         ("country \x1b[31mX", "country �[31mX"),
     ],
 )
 def test_bins_are_said_in_words(name: str, words: str) -> None:
     assert in_words(name) == words
+
+
+def test_every_bin_of_the_scorecard_has_words() -> None:
+    """No bin is named by underscores, by "none" or "never" alone, and none by another's words within its feature, faded counts apart."""
+    for slot in SLOTS:
+        if slot.kind in ("count", "ms", "number", "share"):
+            names = [f"{slot.name} {level_text(slot, level)}" for level in range(slot.size)]
+            words = [in_words(name) for name in names]
+            assert all(not set(phrase) & set("_") and not {"none", "never"} & set(phrase.split()) for phrase in words), words
+            assert slot.kind == "count" or len(set(words)) == len(words), words
 
 
 @given(st.text(min_size=1))
