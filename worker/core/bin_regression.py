@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Bins = NDArray[np.intp]  # active bins of one example: ascending, each once, within the table
 
 NORM_LIMIT = 1_000.0  # of an example's weights, in log-odds; a sane scorecard stays below 60
+MARGIN_LIMIT = 10_000.0  # log-odds; sane ones stay below 30
 GRADIENT_LIMIT = 1e6
 INTERCEPT_LIMIT = 30.0  # log-odds; River's sigmoid ends there too
 INTERCEPT_PRIOR = 0.5  # information p(1-p) that the prior rate counts for
@@ -55,6 +56,11 @@ class FTRL(optim.FTRLProximal):
         """The arrays that the next step depends on."""
         return {"z": self.z, "n": self.n}
 
+    def is_sound(self) -> bool:
+        """The arrays stand for weights within the limits."""
+        scale = np.sqrt(self.n) + (self.beta + self.alpha * self.l2)
+        return bool((self.alpha * np.abs(self.z) <= NORM_LIMIT * scale).all()) and math.isfinite(float(self.n.sum()))
+
     def _step_with_dict(self, w: Any, g: Any) -> Any:
         bins, gradient = g
         z, n = self.z.take(bins), self.n.take(bins)
@@ -88,6 +94,10 @@ class AdaGrad(optim.AdaGrad):
         """The arrays that the next step depends on."""
         return {"g2": self.g2}
 
+    def is_sound(self) -> bool:
+        """The sums are what squares can add up to."""
+        return float(self.g2.min()) >= 0.0 and math.isfinite(float(self.g2.sum()))
+
     def _step_with_dict(self, w: Any, g: Any) -> Any:
         bins, gradient = g
         squares = self.g2.take(bins)
@@ -107,6 +117,10 @@ class SGD(optim.SGD):
     def state(self) -> dict[str, Floats]:
         """The arrays that the next step depends on: none."""
         return {}
+
+    def is_sound(self) -> bool:
+        """Nothing to be wrong."""
+        return True
 
     def _step_with_dict(self, w: Any, g: Any) -> Any:
         w[g.bins] = _checked(w.take(g.bins) - self.learning_rate * g.value)
@@ -141,11 +155,9 @@ class BinRegression(linear_model.LogisticRegression):
 
     def is_sound(self) -> bool:
         """Nothing of the state is what no step could have left."""
-        state = self.optimizer.state()
-        numbers = math.isfinite(self.intercept) and math.isfinite(self.information) and self.information > 0.0
-        squares = all(float(state[name].min()) >= 0.0 for name in state if name != "z")
         weights = -NORM_LIMIT <= float(self.weights.min()) <= float(self.weights.max()) <= NORM_LIMIT  # false for NaN
-        return numbers and squares and weights and all(math.isfinite(float(table.sum())) for table in state.values())
+        intercept = abs(self.intercept) <= INTERCEPT_LIMIT and 0.0 < self.information <= INTERCEPT_MEMORY
+        return weights and intercept and self.optimizer.is_sound()
 
     def learn_one(self, x: Any, y: Any, w: float = 1.0) -> None:
         """Learn one example, or raise ArithmeticError and stay as it was."""
@@ -167,6 +179,8 @@ class BinRegression(linear_model.LogisticRegression):
 
     def _eval_gradient_one(self, x: Any, y: Any, w: float) -> Any:
         self.margin = self._raw_dot_one(x)
+        if not (abs(self.margin) <= MARGIN_LIMIT and 0.0 < self.information <= INTERCEPT_MEMORY):
+            raise Exploded("the margin or the intercept's information exploded")
         residual = self.loss.gradient(y_true=y, y_pred=self.margin)
         gradient = residual * w
         if not abs(gradient) <= GRADIENT_LIMIT:

@@ -23,11 +23,10 @@ from worker.core.examples import CAUSES
 Floats = NDArray[np.float64]
 
 OUTCOMES_NEEDED = 200  # of each kind, before a curve moves
-PRIOR = (75.0, 150.0, 75.0)  # information p(1-p) that speaks for identity: of the shift, of a, of b
+PRIOR = (50.0, 100.0, 50.0)  # information p(1-p) that speaks for identity: of the shift, of a, of b
 MEMORY = 2_000.0  # information after which evidence has faded to 1/e; about as many outcomes of the rarer kind
 SHIFT_LIMIT = 3.0
 BEND_LIMITS = (-0.75, 3.0)  # of a - 1 and b - 1: keeps the curve ascending
-PIVOT = 4.0  # ln p is centred at p = 2 %, so that bend and shift are told apart
 MARGIN_LIMIT = 30.0  # log-odds; beyond them probabilities are 0 or 1 to a computer
 
 
@@ -37,40 +36,52 @@ def calibrated(margins: Floats, coefficients: Floats) -> Floats:
     if not coefficients.any():
         return margins
     surprise = np.logaddexp(0.0, -margins)  # -ln p; -ln(1 - p) is that plus the margin
-    bent = margins + coefficients[..., 0] + coefficients[..., 1] * (PIVOT - surprise) + coefficients[..., 2] * (surprise + margins)
+    bent = margins + coefficients[..., 0] + coefficients[..., 1] * -surprise + coefficients[..., 2] * (surprise + margins)
     return np.clip(bent, -MARGIN_LIMIT, MARGIN_LIMIT)
 
 
 class Curve:
-    """One cause's calibration."""
+    """One cause's calibration. ln p and ln(1 − p) are centred where the first outcomes had their information, so that shift and bends are told apart."""
 
     def __init__(self) -> None:
-        self.coefficients = [0.0, 0.0, 0.0]
+        self.bends = [0.0, 0.0, 0.0]  # shift, a - 1, b - 1, of the centred terms
+        self.centre = [0.0, 0.0, 0.0]  # information seen so far, its mean ln p, its mean -ln(1 - p)
         self.evidence = [0.0] * 6  # upper triangle of the information matrix, row by row
         self.outcomes = [0, 0]  # did not happen, happened
         self.unit = 0.0  # mean weight of an outcome that happened: what one piece of evidence weighs
+
+    def coefficients(self) -> list[float]:
+        """For calibrated(): the same curve without the centring."""
+        shift, bend_low, bend_high = self.bends
+        return [shift - bend_low * self.centre[1] - bend_high * self.centre[2], bend_low, bend_high]
 
     def update(self, margin: float, outcome: bool, weight: float) -> None:
         """Learn one matured outcome that the model, before learning it, gave `margin` log-odds."""
         self.outcomes[outcome] += 1
         if outcome:
             self.unit += (weight - self.unit) / min(self.outcomes[1], MEMORY)
-        if min(self.outcomes) <= OUTCOMES_NEEDED:
-            return
-        weight /= self.unit
         margin = max(-MARGIN_LIMIT, min(MARGIN_LIMIT, margin))
         surprise = math.log1p(math.exp(-margin))
-        features = (1.0, PIVOT - surprise, surprise + margin)
-        shift, bend_low, bend_high = self.coefficients
-        log_odds = margin + shift + bend_low * features[1] + bend_high * features[2]
+        low, high = -surprise, surprise + margin
+        if min(self.outcomes) <= OUTCOMES_NEEDED:
+            self._centre(low, high, weight * math.exp(low - high))
+            return
+        weight /= self.unit
+        x = (1.0, low - self.centre[1], high - self.centre[2])
+        log_odds = margin + self.bends[0] + self.bends[1] * x[1] + self.bends[2] * x[2]
         p = 1.0 / (1.0 + math.exp(-max(-MARGIN_LIMIT, min(MARGIN_LIMIT, log_odds))))
         information = weight * p * (1.0 - p)
         keep = 1.0 / (1.0 + information / MEMORY)
-        self._remember(features, information, keep)
+        self._remember(x, information, keep)
         residual = weight * (outcome - p)
         # What fades of the evidence no longer stands against the prior: hence the pull back to identity.
-        gradient = [residual * x - (1.0 - keep) * prior * c for x, prior, c in zip(features, PRIOR, self.coefficients, strict=True)]
-        self._step(gradient)
+        self._step([residual * part - (1.0 - keep) * prior * bend for part, prior, bend in zip(x, PRIOR, self.bends, strict=True)])
+
+    def _centre(self, low: float, high: float, information: float) -> None:
+        self.centre[0] += information
+        share = information / self.centre[0]
+        self.centre[1] += share * (low - self.centre[1])
+        self.centre[2] += share * (high - self.centre[2])
 
     def _remember(self, x: tuple[float, float, float], information: float, keep: float) -> None:
         products = (x[0] * x[0], x[0] * x[1], x[0] * x[2], x[1] * x[1], x[1] * x[2], x[2] * x[2])
@@ -85,23 +96,23 @@ class Curve:
         determinant = a * first + b * second + c * third
         x, y, z = gradient
         low, high = BEND_LIMITS
-        shift, bend_low, bend_high = self.coefficients
+        shift, bend_low, bend_high = self.bends
         shift += (first * x + second * y + third * z) / determinant
         bend_low += (second * x + (a * f - c * c) * y + across * z) / determinant
         bend_high += (third * x + across * y + (a * d - b * b) * z) / determinant
-        self.coefficients = [max(-SHIFT_LIMIT, min(SHIFT_LIMIT, shift)), max(low, min(high, bend_low)), max(low, min(high, bend_high))]
+        self.bends = [max(-SHIFT_LIMIT, min(SHIFT_LIMIT, shift)), max(low, min(high, bend_low)), max(low, min(high, bend_high))]
 
     def state(self) -> list[float]:
         """Everything as plain numbers; go_on() is the inverse."""
-        return [*self.coefficients, *self.evidence, *map(float, self.outcomes), self.unit]
+        return [*self.bends, *self.centre, *self.evidence, *map(float, self.outcomes), self.unit]
 
     def go_on(self, state: Sequence[float]) -> None:
         """Take the place of the curve whose state() this is."""
         numbers = [float(number) for number in state]
-        if len(numbers) != 12:
-            raise ValueError(f"a calibration curve has 12 numbers, not {len(numbers)}")
-        self.coefficients, self.evidence = numbers[:3], numbers[3:9]
-        self.outcomes, self.unit = [int(numbers[9]), int(numbers[10])], numbers[11]
+        if len(numbers) != 15:
+            raise ValueError(f"a calibration curve has 15 numbers, not {len(numbers)}")
+        self.bends, self.centre, self.evidence = numbers[:3], numbers[3:6], numbers[6:12]
+        self.outcomes, self.unit = [int(numbers[12]), int(numbers[13])], numbers[14]
 
 
 class Calibration:
@@ -116,7 +127,7 @@ class Calibration:
 
     def coefficients(self) -> Floats:
         """A copy for calibrated(): causes x 3."""
-        return np.array([curve.coefficients for curve in self.curves])
+        return np.array([curve.coefficients() for curve in self.curves])
 
     def apply(self, margins: Floats, causes: NDArray[np.integer]) -> Floats:
         """Calibrated log-odds of n margins, each by the curve of its cause."""
