@@ -67,4 +67,4 @@ class Announcements:
         known = decisions.outcome[places, target]
         opens = decisions.time_ms[places] + self.outcomes.delay[target]
         latest = history.columns_at(decisions.row[places], opens + self.outcomes.horizon[target], self.outcomes.columns[target]).max(axis=1, initial=0)
-        return np.where(known == UNKNOWN, latest > opens, known == HAPPENED)
+        return np.asarray(np.where(known == UNKNOWN, latest > opens, known == HAPPENED))

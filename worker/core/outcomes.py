@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from worker.core import profile_layout as at
 from worker.core.decisions import ABSENT, DONE, EVENT, HAPPENED, UNKNOWN, VOID, Decisions, draws
 from worker.core.event_names import EVENT_NAMES
+from worker.core.examples import Sense
 from worker.core.history import History
 from worker.core.profile_layout import ORDER_RING, OUTCOMES
 from worker.core.settings import TargetSettings
@@ -33,7 +34,7 @@ class Settled:
     target: Ints
     happened: NDArray[np.bool_]
     weight: Floats
-    sense: str  # "matured", "provisional" or "happened"
+    sense: Sense
 
 
 def watched_events(targets: dict[str, TargetSettings]) -> tuple[str, ...]:

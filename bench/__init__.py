@@ -1,0 +1,1 @@
+"""Benchmarks that a user can run: `make bench`, or `python -m bench NAME…` for some of them."""

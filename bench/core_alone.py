@@ -1,0 +1,91 @@
+"""The core alone: decode, profiles, features, three targets with reasons, encode; no log and no learning."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from worker.core import pipeline as flow
+from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.pipeline import Pipeline
+from worker.core.profiles import Profiles
+from worker.core.score_records import ScoreRecords
+from worker.core.scorecard import Scorecards
+from worker.core.settings import CoreSettings
+from worker.core.trainer import Trainer
+
+TURN = 5_000
+
+
+def trained(lines: list[bytes]) -> Scorecards:
+    """Scorecards that have learned from the lines, so that reasons are as varied as in use."""
+    pipeline = Pipeline(CoreSettings(reasons=0), keep_changes=False)
+    trainers = {name: Trainer(name, target, TABLE_SIZE, LAYOUT) for name, target in pipeline.targets.items()}
+    scorecards = Scorecards.of([trainer.scorecard() for trainer in trainers.values()])
+    for start in range(0, len(lines), TURN):
+        part = lines[start : start + TURN]
+        for example in pipeline.turn(part, range(start, start + len(part)), scorecards).examples:
+            trainers[example.target].learn(example)
+    return Scorecards.of([trainer.scorecard() for trainer in trainers.values()])
+
+
+def _run(lines: list[bytes], scorecards: Scorecards, turn: int) -> tuple[float, int, int]:
+    pipeline = Pipeline(CoreSettings(), keep_changes=False)
+    scores = events = 0
+    began = time.process_time()
+    for start in range(0, len(lines), turn):
+        part = lines[start : start + turn]
+        done = pipeline.turn(part, range(start, start + len(part)), scorecards)
+        scores += len(done.scores)
+        events += done.events
+    return time.process_time() - began, events, scores
+
+
+def by_batch_size(lines: list[bytes]) -> Iterator[tuple[str, str]]:
+    """Events a second of one core, at several sizes of a turn."""
+    scorecards = trained(lines)
+    for turn, count in ((1, 500), (10, 4_000), (100, 20_000), (1_000, len(lines)), (TURN, len(lines)), (4 * TURN, len(lines))):
+        took, events, scores = _run(lines[:count], scorecards, turn)
+        yield f"core alone, {turn:,} events a turn: events/s (µs an event)", f"{events / took:,.0f} ({took / events * 1e6:.1f})"
+        if turn == TURN:
+            yield "  scores/s, those of silence included", f"{scores / took:,.0f}"
+
+
+def by_step(lines: list[bytes]) -> Iterator[tuple[str, str]]:
+    """µs an event by step, at 5,000 events a turn."""
+    scorecards = trained(lines)
+    spent: defaultdict[str, float] = defaultdict(float)
+
+    def timed(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            began = time.process_time()
+            try:
+                return function(*arguments, **named)
+            finally:
+                spent[name] += time.process_time() - began
+
+        return call
+
+    steps: list[tuple[Any, str, str]] = [
+        (flow, "decode", "decode"),
+        (flow, "bins_of", "features"),
+        (Profiles, "apply", "profiles"),
+        (Scorecards, "margins", "scorecard"),
+        (Scorecards, "probabilities", "scorecard"),
+        (Scorecards, "top", "reasons: the largest points"),
+        (ScoreRecords, "encode", "reasons and encode"),
+    ]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _ in steps]
+    for owner, name, step in steps:
+        setattr(owner, name, timed(step, getattr(owner, name)))
+    try:
+        took, events, _ = _run(lines, scorecards, TURN)
+    finally:
+        for owner, name, function in before:
+            setattr(owner, name, function)
+    spent["reasons and encode"] -= spent["reasons: the largest points"]
+    for step, seconds in spent.items():
+        yield f"  {step}: µs an event", f"{seconds / events * 1e6:.2f}"
+    yield "  all the rest (decisions, outcomes, timers): µs an event", f"{(took - sum(spent.values())) / events * 1e6:.2f}"
