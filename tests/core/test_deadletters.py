@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.deadletters import MESSAGE_LENGTH, DeadLetter, dead_letter
+from worker.core.deadletters import MESSAGE_LENGTH, PREFIX, REASON, DeadLetter, dead_letter
 from worker.core.event_faults import MEANINGS, REASONS
 from worker.core.events import decode
 
@@ -26,7 +26,10 @@ def test_headers_name_the_place_and_the_reason() -> None:
     )
 
 
-@given(st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(st.text(), st.binary())), st.text())
+own_names = st.text().filter(lambda name: name != REASON and not name.startswith(PREFIX))
+
+
+@given(st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(own_names, st.binary())), st.text())
 def test_key_value_and_own_headers_stay_byte_for_byte(value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]], detail: str) -> None:
     letter = dead_letter(value, key, "t", 0, 0, "empty", detail, headers)
     assert (letter.key, letter.value, letter.headers[: len(headers)]) == (key, value, headers)

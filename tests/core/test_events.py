@@ -132,7 +132,9 @@ def test_a_repeated_key_is_always_found(record: Record, data: st.DataObject) -> 
         (encoded()[:-1] + b',"campaign":-1' + b"0" * 400 + b"}", "not_finite"),
         (encoded().replace(b"u1", b"NaN").replace(b"page_view", b"\\ud800"), "lone_surrogate"),
         (encoded().replace(b"u1", b"\\\\\\udC00x"), "lone_surrogate"),
+        (encoded().replace(b"u1", b"\\ud83d\\\\\\ude00"), "lone_surrogate"),
         (encoded().replace(b"u1", b"\\\\ud800")[:-1], "invalid_json"),
+        (encoded().replace(b"u1", b"\\ud83d\\ude00")[:-1], "invalid_json"),
         (encoded().replace(b"u1", b"\\ud83d\\ud83d\\ude00"), "lone_surrogate"),
         (b"[" + encoded() + b"]", "not_an_object"),
         (b'"event"', "not_an_object"),
@@ -157,11 +159,12 @@ def test_bad_bytes_are_named_and_leave_their_neighbours_alone(value: bytes | Non
     assert (batch.user_id, batch.position.tolist()) == (["a", "b"], [0, 2])
 
 
-@pytest.mark.parametrize("wrong", [{"path": 3}, {"timestamp": True}, {"event_id": False, "item_id": 1}, {"path": ["a"]}])
-def test_a_repeated_key_does_not_hide_behind_a_fault_that_makes_up_for_its_quotes(wrong: Record) -> None:
+@pytest.mark.parametrize("other", [{"path": None}, {"path": 3}, {"timestamp": True}, {"event_id": False, "item_id": 1}, {"path": ["a"]}])
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_a_repeated_key_does_not_hide_behind_a_neighbour_that_makes_up_for_its_quotes(other: Record, repeats: int) -> None:
     repeated = encoded()[:-1] + b',"timestamp":1609582512345}'
-    values = [encoded(**wrong), repeated, repeated]
-    assert [fault.reason for fault in decode(values)[1]] == [decode([encoded(**wrong)])[1][0].reason, "repeated_key", "repeated_key"]
+    alone = [fault.reason for fault in decode([encoded(**other)])[1]]
+    assert [fault.reason for fault in decode([encoded(**other), *[repeated] * repeats])[1]] == alone + ["repeated_key"] * repeats
 
 
 def test_a_record_of_exactly_one_mebibyte_is_read() -> None:
@@ -225,6 +228,13 @@ def test_labels_are_cut_and_zero_has_no_sign() -> None:
     batch, _ = decode([encoded(path="/" * 100, price=-0.0, timestamp=-0.0)])
     assert batch.labels == {expected_hash("/" * 100): "/" * LABEL_LENGTH}
     assert not np.signbit(batch.price).any()
+
+
+def test_an_event_id_that_is_empty_or_null_is_none_at_all() -> None:
+    for event_ids in ([""], [None], ["", "e1"], [None, "e1"], ["e1", "e2"]):
+        batch, _ = decode([encoded(event_id=event_id) for event_id in event_ids])
+        assert batch.event_id == [event_id or None for event_id in event_ids]
+        assert batch.event_hash.tolist() == [stable_hash(event_id) if event_id else 0 for event_id in event_ids]
 
 
 def test_refused_records_leave_no_labels_and_no_counts() -> None:
