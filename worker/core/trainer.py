@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from worker.core.bin_regression import INTERCEPT_PRIOR, BinRegression, Bins
 from worker.core.calibration import Calibration
-from worker.core.examples import Example
+from worker.core.examples import EVENT, Example
 from worker.core.scorecard import Scorecard
 from worker.core.settings import TargetSettings
 from worker.core.snapshot import Snapshot, meaning
@@ -127,9 +127,10 @@ class Trainer:
         published["p"] += weight * p
         published["happened"] += weight * outcome
         self.outcomes[outcome] += 1
-        self.rate_weight = min(self.rate_weight + weight, RATE_MEMORY)
-        rate += (outcome - rate) * min(1.0, weight / self.rate_weight)
-        self.base_rate = max(RATE_LIMIT, min(1.0 - RATE_LIMIT, rate))
+        if example.cause == EVENT:  # the base rate that lift is told against: of a user on a day on which they came
+            self.rate_weight = min(self.rate_weight + weight, RATE_MEMORY)
+            rate += (outcome - rate) * min(1.0, weight / self.rate_weight)
+            self.base_rate = max(RATE_LIMIT, min(1.0 - RATE_LIMIT, rate))
         self.calibration.update(margin, outcome, weight, example.cause)
 
     # ---- state
