@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.views.states import EMPTY, FULL, states
-from worker.views.live_state import Band, LiveState, TargetState
+from worker.views.live_state import Band, Customer, LiveState, TargetState
 from worker.views.screen import fewer_bands, picture
 
 SEEN = (
@@ -48,6 +50,14 @@ def test_nothing_moves_when_the_first_customers_are_known() -> None:
     assert len(before) == len(after) == 24
     assert [line.startswith("nobody yet") for line in before].count(True) == 2
     assert [line.startswith(heading) for line in after].count(True) == 1
+
+
+def test_what_speaks_for_a_customer_comes_first() -> None:
+    reasons = (("country PL", -0.9), ("session.add_to_cart 1", 0.8), ("medium social", -0.5), ("purchases 2", 0.4))
+    shown = text(replace(EMPTY, buyers=(Customer("u1", 0.4, 9.0, reasons),)), 160, 24)
+    (line,) = [line for line in shown.splitlines() if line.startswith("u1")]
+    places = [line.index(words) for words in ("+0.8 1 cart add", "+0.4 2 purchases", "−0.9 country PL", "−0.5 medium social")]
+    assert places == sorted(places)
 
 
 def test_colour_is_never_alone_in_saying_something() -> None:

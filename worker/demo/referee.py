@@ -46,7 +46,7 @@ _UNKNOWN = Verdict(np.nan, np.nan, np.nan, np.nan, ())
 class Referee:
     """Keeps the truth of what was sent until its score comes; old verdicts fade, half of them gone after `half_life` scores."""
 
-    def __init__(self, half_life: int = 50_000) -> None:
+    def __init__(self, half_life: int = 20_000) -> None:
         self._half_life = half_life
         self._waiting: dict[str, tuple[Chunk, int]] = {}
         # Per view, target and bin: weight, sum of p, sum of truth, sum of the loss, sum of the truth's own loss.

@@ -130,10 +130,10 @@ def plain_line(state: LiveState) -> str:
         if target.warming_up:
             parts.append(f"{name} warming up ({figures.count(target.examples)} examples)")
         else:
-            losses = f"log-loss {figures.loss(target.log_loss)} (base rate {figures.loss(target.baseline_log_loss)})"
+            losses = f"log-loss {figures.loss(target.log_loss)} against {figures.loss(target.baseline_log_loss)}"
             parts.append(f"{name} {losses}, says/{state.truth_word} {figures.ratio(target.calibration_ratio)}")
     for customer in state.buyers[:1]:
-        why = f": {in_words(customer.reasons[0][0])}" if customer.reasons else ""
+        why = "".join(f": {in_words(name)}" for name, _ in customer.why()[:1])
         parts.append(f"most likely {figures.printable(customer.user_id)} {figures.percent(customer.p)}{why}")
     return " | ".join(parts)
 

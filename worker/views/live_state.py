@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 
 NAN = float("nan")
 
@@ -50,6 +50,10 @@ class Customer:
     note: str = ""
     """What else to know: "4 purchases, last seen 3 d ago"."""
 
+    def why(self) -> tuple[tuple[str, float], ...]:
+        """The reasons, those that speak for the score before those against it: whoever is listed is listed for the former."""
+        return tuple(sorted(self.reasons, key=lambda reason: reason[1] < 0))
+
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
@@ -59,6 +63,7 @@ class LiveState:
     """Whose scores these are: "demo shop"."""
     shop_time_ms: int
     """Event time reached, epoch milliseconds."""
+    _: KW_ONLY
     progress: float = NAN
     """Share of the shop's days that is done, 0 to 1; nan for a stream without end."""
     events: int = 0
@@ -78,5 +83,5 @@ class LiveState:
     quiet_title: str = "GOOD CUSTOMERS GOING QUIET"
     truth_word: str = "truth"
     """What `Band.true` is: "truth" where it is known, "came true" where it is counted."""
-    counts: tuple[tuple[str, int], ...] = field(default=())
+    counts: tuple[tuple[str, int], ...] = ()
     """More counters to show where there is room, such as ("late", 12)."""

@@ -121,7 +121,7 @@ def _customers(title: str, customers: Sequence[Customer], width: int, rows: int)
 def _because(customer: Customer, width: int, points: bool) -> Text:
     """The note and as many reasons as fit, those that count against it fainter."""
     parts = [Text(figures.printable(customer.note))] if customer.note else []
-    for name, value in customer.reasons:
+    for name, value in customer.why():
         sign = "+" if value >= 0 else "−"
         parts.append(Text(f"{sign}{abs(value):.1f} {in_words(name)}" if points else f"{sign} {in_words(name)}", "" if value >= 0 else _FAINT))
     return _joined(parts, width)
