@@ -121,6 +121,7 @@ def test_a_repeated_key_is_always_found(record: Record, data: st.DataObject) -> 
         (encoded()[:-1], "invalid_json"),
         (encoded().replace(b'"', b"'"), "invalid_json"),
         (encoded()[:-1] + b",}", "invalid_json"),
+        (encoded()[:-1] + b",}}", "invalid_json"),
         (b"\x00" + encoded(), "invalid_json"),
         (b"event", "invalid_json"),
         (encoded() + b"}", "trailing_data"),
