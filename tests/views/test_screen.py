@@ -52,6 +52,14 @@ def test_nothing_moves_when_the_first_customers_are_known() -> None:
     assert [line.startswith(heading) for line in after].count(True) == 1
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_long_title_gives_way_to_the_time(width: int) -> None:
+    first = text(replace(FULL, title="a shop with a very long name " * 5), width, 24).splitlines()[0]
+    assert first.startswith("clickscore")
+    assert "Mon 03 Mar 00:00 UTC" in first
+    assert "40%" in first
+
+
 def test_what_speaks_for_a_customer_comes_first() -> None:
     reasons = (("country PL", -0.9), ("session.add_to_cart 1", 0.8), ("medium social", -0.5), ("purchases 2", 0.4))
     shown = text(replace(EMPTY, buyers=(Customer("u1", 0.4, 9.0, reasons),)), 160, 24)

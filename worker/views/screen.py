@@ -40,7 +40,7 @@ def _header(state: LiveState, width: int) -> Lines:
     name = Text.assemble(("clickscore", _HEADING), "  ", figures.printable(state.title))
     time = Text(f"{figures.moment(state.shop_time_ms)} UTC")
     if math.isfinite(state.progress):
-        time.append("  ").append_text(_bar(state.progress, 20 if width < 110 else 30)).append(f" {max(0.0, min(1.0, state.progress)):4.0%}")
+        time.append("  ").append_text(_bar(state.progress, 12 if width < 100 else 30)).append(f" {max(0.0, min(1.0, state.progress)):4.0%}")
     speed = Text.assemble((figures.count(state.events_per_s), _NUMBER), " events/s")
     parts = [
         speed,
@@ -52,6 +52,7 @@ def _header(state: LiveState, width: int) -> Lines:
     total = sum(number for _, number in state.dead_letters)
     letters = [Text(f"{figures.count(total)} dead letter{'' if total == 1 else 's'}")]
     letters += [Text(f"{figures.printable(reason).replace('_', ' ')} {figures.count(number)}", _FAINT) for reason, number in state.dead_letters]
+    name = _fit(name, max(10, width - time.cell_len - 2))  # how far it is says more than a long title
     return [_ends(name, time, width), _joined(parts, width), _joined(letters, width, more=" · …")]
 
 
