@@ -100,11 +100,17 @@ class Outcomes:
             final = decisions.final_ms[place]
             early = (final > due) & (final >= watermark_ms)  # the day is not over: another event may still take this decision's place
             self.timers.add(final[early], key[early], serial[early])
-            decisions.touched.update(place[early].tolist())
+            decisions.touched.update(place[early & unknown].tolist())
             ready.append(key[~early])
-        key = np.concatenate(ready) if ready else np.zeros(0, dtype=np.int64)
+        key = self._in_order(decisions, np.concatenate(ready) if ready else np.zeros(0, dtype=np.int64))
         self._closed = key // count
         return self._publish(decisions, key // count, key % count)
+
+    def _in_order(self, decisions: Decisions, key: Ints) -> Ints:
+        """By the end of waiting, then by the event that the decision stands for: an order that survives a restore, which gives places anew."""
+        place, target = key // len(self.settings), key % len(self.settings)
+        ends = np.maximum(decisions.time_ms[place] + self.delay[target] + self.horizon[target], decisions.final_ms[place])
+        return key[np.lexsort((target, decisions.mark[place], decisions.offset[place], ends))]
 
     def _look(self, decisions: Decisions, history: History, overlaps: Overlaps, place: Ints, target: Ints) -> None:
         opens = decisions.time_ms[place] + self.delay[target]
