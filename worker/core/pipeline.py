@@ -188,7 +188,8 @@ class Pipeline:
         ids = [row_users[row] or "" for row in scored.row.tolist()]
         event_ids = [batch.event_id[order[s]] if s >= 0 else None for s in sources.tolist()]
         turn.scores = list(zip(ids, self._encoder(scorecards).encode(scored, states, margins, ids, event_ids), strict=True))
-        self._forget(turn, expired, applied.users)
+        self._forget(turn, "expired", expired)
+        self._forget(turn, "evicted", self._surplus())
         if self.keep_changes:
             self._write_profiles(turn, applied.users)
             self._write_decisions(turn)
@@ -286,17 +287,17 @@ class Pipeline:
             letters.append(DeadLetter(offsets[position], values[position], "from_the_future", f"timestamp {int(batch.time_ms[i])} is ahead of any known time"))
         return sorted(letters, key=lambda letter: letter.offset)
 
-    def _forget(self, turn: Turn, expired: Ints, busy: Ints) -> None:
-        over = self.profiles.bytes - self.settings.profiles.byte_budget
-        if over > 0:
-            surplus = self.profiles.longest_silent(-(-over // (at.WIDTH * 8)))
-            turn.forgotten["evicted"] += len(surplus)
-            expired = np.concatenate([expired, surplus])
-        turn.forgotten["expired"] += len(expired) - turn.forgotten["evicted"]
-        if len(expired):
-            self.decisions.forget_users(expired)
+    def _forget(self, turn: Turn, why: str, rows: Ints) -> None:
+        if len(rows):
+            turn.forgotten[why] += len(rows)
+            self.decisions.forget_users(rows)
             turn.changes += self.state.tombstones(self.profiles, self.decisions)
-            turn.changes += [(key, None) for key in self.state.profile_keys(self.profiles.forget(expired))]
+            turn.changes += [(key, None) for key in self.state.profile_keys(self.profiles.forget(rows))]
+
+    def _surplus(self) -> Ints:
+        """The rows that the byte budget has no room for."""
+        over = self.profiles.bytes - self.settings.profiles.byte_budget
+        return self.profiles.longest_silent(-(-over // (at.WIDTH * 8))) if over > 0 else np.zeros(0, dtype=np.int64)
 
     # ---- state
 
