@@ -174,8 +174,9 @@ def _trade(state: Floats, time: Floats, kind: Ints, events: EventColumns) -> Int
         rows[:, at.PRICE] += (price - rows[:, at.PRICE]) * share
         off = np.clip(np.nan_to_num(events.discount[priced]) / np.maximum(price, 0.01), 0, 1)
         rows[:, at.DISCOUNT] += (off - rows[:, at.DISCOUNT]) * share
-        rows[:, at.LAST_PRICE] = price
-        rows[:, at.CART_VALUE] += np.where(kind[priced] == ADD_TO_CART, price * np.nan_to_num(events.quantity[priced], nan=1.0), 0)
+        rows[:, at.LAST_PRICE] = np.where(time[priced] < rows[:, at.LAST], rows[:, at.LAST_PRICE], price)
+        carted = (kind[priced] == ADD_TO_CART) & (time[priced] >= rows[:, at.SESSION_START])
+        rows[:, at.CART_VALUE] += np.where(carted, price * np.nan_to_num(events.quantity[priced], nan=1.0), 0)
         state[priced] = rows
     return kind
 
@@ -214,7 +215,8 @@ def _see(state: Floats, kind: Ints, late: Flags, any_late: bool, events: EventCo
     """The latest of each name, category and place; a late event does not replace what came after it."""
     latest = events.latest
     known = latest != 0
-    views = np.flatnonzero(kind == VIEW_ITEM)
+    bits = events.bits
+    views = np.flatnonzero((kind == VIEW_ITEM) & ~late)
     if len(views):
         item = latest[views, at.ITEM - at.CATEGORY]
         state[views, at.REPEATS] += (item != 0) & (item == state[views, at.ITEM])
@@ -222,6 +224,8 @@ def _see(state: Floats, kind: Ints, late: Flags, any_late: bool, events: EventCo
         known &= ~late[:, None]
         state[:, at.NAME_BEFORE] = np.where(late, state[:, at.NAME_BEFORE], state[:, at.NAME])
         state[:, at.NAME] = np.where(late, state[:, at.NAME], events.name)
+        bits = bits.copy()
+        bits[events.time_ms < state[:, at.SESSION_START], 1] = 0  # a path of an earlier session
     else:
         state[:, at.NAME_BEFORE] = state[:, at.NAME]
         state[:, at.NAME] = events.name
@@ -230,5 +234,5 @@ def _see(state: Floats, kind: Ints, late: Flags, any_late: bool, events: EventCo
     np.copyto(state[:, at.PATH_BEFORE], state[:, at.PATH], where=moved)
     np.copyto(state[:, at.CATEGORY : at.CATEGORY + LATEST], latest, where=known)
     sets = state[:, at.CATEGORIES : at.CATEGORIES + 2].astype(np.int64)
-    sets |= events.bits
+    sets |= bits
     state[:, at.CATEGORIES : at.CATEGORIES + 2] = sets

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.core.reading import HALF_LIVES_MS, Reading
 from tests.core.runs import run
@@ -21,10 +22,11 @@ CLOSED = tuple(name for name in NAMES if name != "refund")
 events = st.lists(st.tuples(st.integers(0, DAY_MS), st.sampled_from(CLOSED)), min_size=2, max_size=25)
 
 
-def counters(pipeline: Pipeline, user: str) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def counters(pipeline: Pipeline, user: str) -> NDArray[np.float64]:
     """A user's decayed counters, kinds x half-lives."""
     row = pipeline.profiles.rows[pipeline.profiles.row_of[user]]
-    return row[at.COUNTERS : at.COUNTERS + at.N_KINDS * at.N_HALF_LIVES].reshape(at.N_KINDS, at.N_HALF_LIVES)
+    out: NDArray[np.float64] = row[at.COUNTERS : at.COUNTERS + at.N_KINDS * at.N_HALF_LIVES].reshape(at.N_KINDS, at.N_HALF_LIVES)
+    return out
 
 
 def stream(parts: list[tuple[int, str]]) -> list[Value]:

@@ -51,7 +51,8 @@ def test_a_restored_pipeline_falls_silent_like_the_live_one(values: list[Value],
 ROW = base64.b64encode(np.zeros(at.WIDTH).tobytes()).decode()
 SHORT = base64.b64encode(np.zeros(at.WIDTH - 1).tobytes()).decode()
 
-DECISION = {
+BINS = base64.b64encode(bytes(4 * len(SLOTS))).decode()
+DECISION: dict[str, object] = {
     "schema": 1,
     "layout": LAYOUT,
     "time_ms": START_MS,
@@ -61,7 +62,7 @@ DECISION = {
     "final_ms": START_MS,
     "weight": 1.0,
     "models": ["a@1"],
-    "bins": base64.b64encode(bytes(4 * len(SLOTS))).decode(),
+    "bins": BINS,
     "raw": [0.1],
     "p": [0.1],
     "outcome": [0],
@@ -88,7 +89,7 @@ DECISION = {
         (b"d:u1:5.-1", {"schema": 1, "layout": LAYOUT}, "cannot be read"),
         (b"d:u1:5.-1", b"\xff", "cannot be read: not JSON"),
         (b"d:u1:5.-1", 7, "cannot be read"),
-        (b"d:u1:5.-1", DECISION | {"bins": DECISION["bins"][:-4]}, "cannot be read"),
+        (b"d:u1:5.-1", DECISION | {"bins": BINS[:-4]}, "cannot be read"),
         (b"d:u1:5.-1", DECISION | {"p": [0.1, 0.2]}, "cannot be read"),
         (b"d:u1:5.-1", DECISION | {"draw": "0.5"}, "cannot be read"),
         (b"d:u1:5.-1", DECISION | {"time_ms": 1.5}, "cannot be read"),
