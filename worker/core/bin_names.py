@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from worker.core.event_names import EVENT_NAMES
 from worker.core.feature_slots import BINS_PER_CAUSE, SLOT_OF, SLOTS, Slot
-from worker.core.features import HASHED_COLUMNS, SLOT_NUMBER, is_plain, local_bins
+from worker.core.features import HASHED_COLUMNS, SLOT_NUMBER, hashed_bins, is_plain, local_bins
 from worker.core.settings import DAY_MS, HOUR_MS, MINUTE_MS
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -121,6 +121,21 @@ def bin_name(bin_: int) -> str:
     if slot.name == "cause":
         return f"{cause}always"
     return f"{cause}{slot.name} {level_text(slot, local)}" if is_plain(number) else f"{cause}{slot.name} #{local}"
+
+
+def value_names(states: NDArray[np.float64], labels: Mapping[int, str]) -> dict[int, str]:
+    """Names of the bins of hashed slots, by the values that these users have (n x WIDTH): "path /basket", or several values that share a bin."""
+    names: dict[int, str] = {}
+    for slot in (slot for slot in SLOTS if slot.kind == "hashed"):
+        codes = np.unique(states[:, HASHED_COLUMNS[slot.name]])
+        texts: dict[int, list[str]] = {}
+        for code, local in zip(codes.astype(np.int64).tolist(), hashed_bins(slot.name, codes).tolist(), strict=True):
+            texts.setdefault(slot.base + local, []).append("none" if code == 0 else labels.get(code, f"#{code:x}"))
+        for bin_, found in texts.items():
+            shown = " or ".join(found[:2]) + (" or others" if len(found) > 2 else "")
+            names[bin_] = f"{slot.name} {shown}"
+            names[bin_ + BINS_PER_CAUSE] = f"silence: {slot.name} {shown}"
+    return names
 
 
 _BASES = [slot.base for slot in SLOTS]

@@ -133,7 +133,7 @@ def bins_of(states: Floats, time_ms: Ints, silent: Flags, session_gap_ms: int, s
         if slot.kind == "cross":
             row[:] = _cross(slot.parts, slot.size, graded, hashes)
         elif slot.kind == "hashed":
-            row[:] = _mix(hashes[slot.name], np.uint64(0)) % np.uint64(slot.size)
+            row[:] = hashed_bins(slot.name, hashes[slot.name])
         elif slot.name != "cause":
             row[:] = graded[slot.name]
         if slot.reference:
@@ -147,6 +147,11 @@ def bins_of(states: Floats, time_ms: Ints, silent: Flags, session_gap_ms: int, s
 def _mix(value: NDArray[np.uint64], into: NDArray[np.uint64] | np.uint64) -> NDArray[np.uint64]:
     mixed = (into ^ (value + MIX[0])) * MIX[1]
     return np.asarray(mixed ^ (mixed >> MIX[2]))
+
+
+def hashed_bins(slot_name: str, codes: Floats | NDArray[np.uint64]) -> Ints:
+    """The place within a hashed slot of each hash."""
+    return (_mix(codes.astype(np.uint64), np.uint64(0)) % np.uint64(SLOT_OF[slot_name].size)).astype(np.int64)
 
 
 def _fold(parts: tuple[str, ...], graded: Mapping[str, Ints], hashes: Mapping[str, NDArray[np.uint64]]) -> NDArray[np.uint64]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from worker import __version__
-from worker.core.bin_names import bin_name
+from worker.core.bin_names import bin_name, value_names
 from worker.core.evaluation import Summary
 from worker.core.feature_slots import BINS_PER_CAUSE
 from worker.core.scorecard import Scorecard
@@ -69,13 +69,14 @@ def published(summary: Summary, absence: bool) -> tuple[float, float, float]:
 
 def replay_report(replay: Replay, title: str) -> Report:
     """The data of the report page."""
+    names = value_names(replay.pipeline.profiles.rows, replay.pipeline.state.labels)
     return Report(
         title=title,
         events=replay.events,
         users=len(replay.pipeline.profiles),
         examples=replay.examples,
         dead_letters=tuple(replay.dead_letters.most_common()),
-        targets=tuple(_target(name, replay.targets[name], judged) for name, judged in replay.judged().items()),
+        targets=tuple(_target(name, replay.targets[name], judged, names) for name, judged in replay.judged().items()),
         from_ms=replay.first_ms,
         to_ms=replay.last_ms,
         counts=(
@@ -87,7 +88,7 @@ def replay_report(replay: Replay, title: str) -> Report:
     )
 
 
-def _target(name: str, target: TargetSettings, judged: Judged) -> TargetReport:
+def _target(name: str, target: TargetSettings, judged: Judged, names: Mapping[int, str]) -> TargetReport:
     summary = judged.events
     rate, ratio, auc = published(summary, target.absence)
     turn = target.absence
@@ -103,7 +104,7 @@ def _target(name: str, target: TargetSettings, judged: Judged) -> TargetReport:
         calibration=tuple(sorted((1.0 - p, 1.0 - y, n) if turn else (p, y, n) for p, y, n in summary.calibration)),
         histogram=tuple(sorted((1.0 - right, 1.0 - left, n) if turn else (left, right, n) for left, right, n in summary.histogram)),
         log_loss_by_day=summary.log_loss_by_day,
-        strongest_bins=strongest_bins(judged.scorecard, target.absence),
+        strongest_bins=strongest_bins(judged.scorecard, target.absence, names),
         examples=judged.learned,
         says=says(target),
     )
@@ -116,9 +117,9 @@ def says(target: TargetSettings) -> str:
     return f"no event {window}" if target.absence and target.outcome == "any" else f"{'no ' if target.absence else ''}{what} {window}"
 
 
-def strongest_bins(scorecard: Scorecard, absence: bool) -> tuple[tuple[str, float], ...]:
+def strongest_bins(scorecard: Scorecard, absence: bool, names: Mapping[int, str]) -> tuple[tuple[str, float], ...]:
     """The bins of scores at events with the most points, up or down."""
     weights = scorecard.weights[:BINS_PER_CAUSE]
     strongest = np.argsort(-np.abs(weights), kind="stable")[:STRONGEST]
     sign = -1.0 if absence else 1.0
-    return tuple((bin_name(int(bin_)), sign * float(weights[bin_])) for bin_ in strongest if weights[bin_])
+    return tuple((names.get(int(bin_)) or bin_name(int(bin_)), sign * float(weights[bin_])) for bin_ in strongest if weights[bin_])
