@@ -89,7 +89,7 @@ VALUES: tuple[tuple[str, int], ...] = (
     ("hour", 24),
     ("weekday", 7),
     ("season", 4),
-    ("holiday", 4),
+    ("holiday", 3),
     ("event", NAME_VALUES),
     ("event_before", NAME_VALUES),
     ("cart", 4),
