@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from river import linear_model, optim
 
 from tests.core.drawn_examples import BINS, TABLE_SIZE, World, settings
 from worker.core.bin_regression import INTERCEPT_MEMORY, INTERCEPT_PRIOR, BinRegression, Exploded
+from worker.core.settings import TargetSettings
 
-RIVERS = {
+RIVERS: dict[str, Callable[[TargetSettings], Any]] = {
     "ftrl": lambda s: optim.FTRLProximal(alpha=s.alpha, beta=s.beta, l1=s.l1, l2=s.l2),
     "adagrad": lambda s: optim.AdaGrad(s.alpha),
     "sgd": lambda s: optim.SGD(s.alpha),

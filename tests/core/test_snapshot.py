@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import orjson
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.drawn_examples import EXAMPLES, LAYOUT, TABLE_SIZE, TARGET, example, settings
+from worker.core import calibration
 from worker.core.examples import Example
 from worker.core.snapshot import Snapshot, SnapshotError, meaning
 from worker.core.trainer import Trainer
@@ -35,12 +37,14 @@ def trained() -> Trainer:
 def test_restore_a_run_continued_from_a_snapshot_gives_the_bytes_of_the_unbroken_run(examples: list[Example], cut: int, optimizer: str, scheme: str) -> None:
     chosen = {"optimizer": optimizer, "scheme": scheme}
     whole, first = trainer(**chosen), trainer(**chosen)
-    whole.learn_many(examples, {0: 40})
-    first.learn_many(examples[:cut], {0: cut})
-    again = Trainer.from_snapshot(TARGET, settings(**chosen), TABLE_SIZE, LAYOUT, Snapshot.decode(first.snapshot().encode()))
-    again.learn_many(examples[cut:], {0: 40})
+    with patch.object(calibration, "OUTCOMES_NEEDED", 1):  # so that so few examples move it
+        whole.learn_many(examples, {0: 40})
+        first.learn_many(examples[:cut], {0: cut})
+        again = Trainer.from_snapshot(TARGET, settings(**chosen), TABLE_SIZE, LAYOUT, Snapshot.decode(first.snapshot().encode()))
+        again.learn_many(examples[cut:], {0: 40})
     assert again.snapshot().encode() == whole.snapshot().encode()
     assert (again.scorecard().weights == whole.scorecard().weights).all()
+    assert (again.scorecard().calibration == whole.scorecard().calibration).all()
 
 
 def test_a_restored_trainer_returns_to_what_was_restored() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.core.drawn_examples import BINS, EXAMPLES, LAYOUT, TABLE_SIZE, TARGET, World, example, settings
 from worker.core import trainer as trainer_module
-from worker.core.examples import Example
+from worker.core.examples import SILENCE, Example
 from worker.core.scorecard import probability
 from worker.core.trainer import Trainer
 
@@ -140,9 +140,12 @@ def test_a_scorecard_does_not_change_when_learning_goes_on() -> None:
         card.weights[3] = 1.0
 
 
-def test_the_base_rate_follows_the_outcomes_by_weight() -> None:
+def test_the_base_rate_follows_the_outcomes_at_events_by_weight() -> None:
     made = learned([example([1], outcome=i % 4 == 0, weight=3.0 if i % 4 == 0 else 1.0) for i in range(20_000)])
     assert made.base_rate == pytest.approx(0.5, abs=0.01)
+    before = made.base_rate
+    made.learn_many([example([1], cause=SILENCE)] * 100)
+    assert made.base_rate == before
 
 
 def test_what_was_published_is_judged_by_weight() -> None:
