@@ -16,6 +16,7 @@ from worker import __version__
 
 # In the order in which a newcomer needs them; the text is what `clickscore --help` says of each.
 COMMANDS: dict[str, str] = {
+    "demo": "Watch a synthetic shop being scored, with the truth beside the scores.",
     "replay": "Turn files of events into scores, and say how good they are.",
     "run": "Score events as they come, and learn from their outcomes.",
     "send": "Send the events of a file to the worker's input.",
