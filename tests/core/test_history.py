@@ -18,7 +18,8 @@ COLUMNS = [at.LAST, at.TOTAL, at.OFFSET, *range(at.ORDER_TIMES, at.ORDER_TIMES +
 
 
 def visits(seed: int, size: int) -> list[Value]:
-    chance, time_ms, out = random.Random(seed), START_MS, []
+    chance, time_ms = random.Random(seed), START_MS
+    out: list[Value] = []
     for number in range(size):
         time_ms += chance.choice([0, 0, 1, MINUTE_MS, 20 * MINUTE_MS])
         late_ms = chance.choice([0, 0, 0, 10 * MINUTE_MS])
