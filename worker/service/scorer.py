@@ -105,7 +105,7 @@ class Scorer:
         polls = [self._patience.call("poll", self._turns.poll, service.turn_events, wait_s)]
         room = service.turn_events - sum(map(len, polls[0].records.values()))
         until_s = self._clock.elapsed_s() + service.turn_wait_ms / 1000
-        while polls[0].records and room > 0 and (left_s := until_s - self._clock.elapsed_s()) > 0:
+        while polls[-1].records and room > 0 and (left_s := until_s - self._clock.elapsed_s()) > 0:  # a poll without any has waited long enough
             more = self._patience.call("poll", self._turns.poll, room, left_s)
             room -= sum(map(len, more.records.values()))
             polls.append(more)

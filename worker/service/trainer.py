@@ -130,7 +130,10 @@ class Trainers:
         examples: list[Example] = []
         for record in records:
             try:
-                examples.append(Example.decode(record.value or b""))
+                example = Example.decode(record.value or b"")
+                if example.target != target:
+                    raise ExampleError(f"it is of {example.target!r:.40}, and this partition of {target!r}")
+                examples.append(example)
             except ExampleError as error:
                 self._happened.example_refused(partition, record.offset, error)
         learner.trainer.learn_many(examples, {partition: records[-1].offset + 1})

@@ -1,0 +1,84 @@
+"""The models in force: untrained at first, then the latest that fits, swapped between turns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.service.bench import Bench, FaultyLog, settings_of, shop_lines
+from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.trainer import Trainer
+from worker.log.contract import Message
+from worker.service.models import Models, untrained
+from worker.service.patience import Patience
+
+SETTINGS = settings_of()
+
+
+def models_of(bench: Bench) -> Models:
+    patience = Patience(bench.clock, bench.happened, lambda: False)
+    return Models(FaultyLog(bench.log, bench.faults), bench.settings, bench.happened, patience)  # type: ignore[arg-type]
+
+
+def snapshot(target: str, intercept: float, layout: str = LAYOUT) -> Message:
+    trainer = Trainer(target, SETTINGS.targets[target], TABLE_SIZE, layout)
+    trainer.model.intercept = intercept
+    return Message(trainer.snapshot().encode(), target.encode())
+
+
+def test_the_untrained_scorecard_is_the_one_that_a_trainer_begins_with() -> None:
+    for name, target in SETTINGS.targets.items():
+        mine, its = untrained(name, target), Trainer(name, target, TABLE_SIZE, LAYOUT).scorecard()
+        assert (mine.target, mine.version, mine.layout, mine.intercept, mine.warming_up, mine.base_rate) == (
+            its.target, its.version, its.layout, its.intercept, its.warming_up, its.base_rate,
+        )  # fmt: skip
+        assert np.array_equal(mine.weights, its.weights)
+        assert np.array_equal(mine.calibration, its.calibration)
+
+
+def test_a_snapshot_counts_from_the_next_look_on_and_for_its_target_only() -> None:
+    bench = Bench()
+    models = models_of(bench)
+    before = models.current()
+    assert before.versions == ("purchase@0", "intent@0", "churn@0")
+    assert models.current() is before
+    bench.log.append("clickscore.models", [snapshot("intent", -1.0), snapshot("intent", -2.0)])
+    after = models.current()
+    assert after.intercepts == (before.intercepts[0], -2.0, before.intercepts[2])
+
+
+def test_a_worker_that_starts_takes_the_latest_of_every_target() -> None:
+    bench = Bench()
+    bench.log.append("clickscore.models", [snapshot("intent", -1.0), snapshot("churn", 1.0), snapshot("intent", -2.0)])
+    assert models_of(bench).current().intercepts[1:] == (-2.0, 1.0)
+
+
+def test_a_snapshot_that_cannot_be_used_leaves_the_model_before_in_force() -> None:
+    bench = Bench()
+    bench.log.append("clickscore.models", [snapshot("intent", -1.0)])
+    models = models_of(bench)
+    for bad in (Message(b"junk", b"intent"), snapshot("intent", -5.0, layout="other"), snapshot("churn", -5.0)._replace(key=b"intent")):
+        bench.log.append("clickscore.models", [bad])
+        assert models.current().intercepts[1] == -1.0
+    assert len(bench.happenings("model refused")) == 3
+
+
+def test_models_of_targets_that_are_not_configured_are_passed_over() -> None:
+    bench = Bench()
+    bench.log.append("clickscore.models", [snapshot("intent", -1.0)._replace(key=b"another"), Message(None, b"intent")])
+    assert models_of(bench).current().versions[1] == "intent@0"
+    assert bench.happenings("model refused") == []
+
+
+def test_scores_carry_the_model_of_their_turn_and_its_age_is_told() -> None:
+    bench = Bench()
+    bench.send(shop_lines()[:30])
+    loop = bench.loop()
+    bench.drain(loop)
+    bench.log.append("clickscore.models", [snapshot("intent", -1.0)])
+    bench.clock.at_s += 120
+    bench.send(shop_lines()[30:60])
+    bench.drain(loop)
+    scores = [value or b"" for _, _, value, _ in bench.written()["clickscore.scores"]]
+    assert b'"raw":0.26894143' not in scores[0]
+    assert b'"raw":0.26894143' in scores[-1]  # the chance that log-odds of -1 stand for
+    assert bench.metric("model_age_seconds", target="intent") >= 120

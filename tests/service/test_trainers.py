@@ -1,0 +1,163 @@
+"""The trainers over a log in memory: each example is learned exactly once, whatever happens between two snapshots."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.service.bench import Bench, settings_of, shop_lines
+from worker.core.examples import Example
+from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.snapshot import Snapshot
+from worker.core.trainer import Trainer
+from worker.log.contract import Message, TopicPartition
+from worker.log.errors import Fenced, LogFull, MemberReplaced
+
+LINES = shop_lines()
+TARGETS = ("purchase", "intent", "churn")
+
+
+class Killed(Exception):
+    """Stands for the end of the process: nothing is done about it."""
+
+
+def with_examples(**service: Any) -> Bench:
+    """A log that a scorer has filled with examples."""
+    bench = Bench(settings_of(service={"roles": ["scorer"]}))
+    bench.send(LINES)
+    scorer = bench.loop()
+    for _ in range(60):
+        scorer.turn()
+    bench.settings = settings_of(service={"roles": ["trainer"], "snapshot_examples": 1_000_000, "snapshot_wait": "1 h", **service})
+    return bench
+
+
+def snapshots(bench: Bench) -> dict[str, Snapshot]:
+    """The latest of each target."""
+    return {(key or b"").decode(): Snapshot.decode(value or b"") for _, key, value, _ in bench.written()["clickscore.models"]}
+
+
+def positions(bench: Bench) -> dict[int, int]:
+    return bench.log.committed("clickscore.trainer", "clickscore.examples")
+
+
+def learned_at_once(bench: Bench) -> dict[str, bytes]:
+    """What River learns of the same examples in one go."""
+    models = {}
+    for number, target in enumerate(TARGETS):
+        trainer = Trainer(target, bench.settings.targets[target], TABLE_SIZE, LAYOUT)
+        examples = [Example.decode(record.value or b"") for record in bench.log.read("clickscore.examples", number)]
+        trainer.learn_many(examples, {number: len(examples)})
+        models[target] = trainer.snapshot().encode()
+    return models
+
+
+def test_positions_move_only_with_the_snapshot_that_has_learned_up_to_them() -> None:
+    bench = with_examples(snapshot_examples=50)
+    ends = bench.log.end_offsets("clickscore.examples")
+    loop = bench.loop()
+    loop.turn()
+    assert min(ends.values()) > 100
+    written = snapshots(bench)
+    assert {int(p): offset for one in written.values() for p, offset in one.numbers["positions"].items()} == positions(bench)
+    assert any(offset > 0 for offset in positions(bench).values())
+
+
+def test_nothing_is_published_before_it_is_due_and_a_wait_makes_it_due() -> None:
+    bench = with_examples(snapshot_wait="60 s")
+    loop = bench.loop()
+    loop.turn()
+    assert set(positions(bench).values()) == {0}
+    assert snapshots(bench) == {}
+    bench.clock.at_s += 61
+    loop.turn()
+    assert positions(bench) == bench.log.end_offsets("clickscore.examples")
+    assert set(snapshots(bench)) == set(TARGETS)
+
+
+def test_the_end_publishes_what_was_learned() -> None:
+    bench = with_examples()
+    loop = bench.loop()
+    loop.turn()
+    bench.stop.asked = True
+    loop.run()
+    assert {name: snapshot.encode() for name, snapshot in snapshots(bench).items()} == learned_at_once(bench)
+
+
+@pytest.mark.parametrize("every", [20, 45])
+def test_trainers_that_die_between_snapshots_learn_each_example_once(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.service.trainer.AT_ONCE", 13)
+    bench = with_examples(snapshot_examples=every)
+    for polls in (3, 19, 24, 14, 12):
+        bench.faults["examples poll"] = [None] * polls + [Killed()]
+        with pytest.raises(Killed):
+            bench.loop().turn()
+        assert bench.lag() > 0
+    loop = bench.loop()
+    loop.turn()
+    bench.stop.asked = True
+    loop.run()
+    assert len(bench.happenings("trainer resumed")) > 2
+    assert {name: snapshot.encode() for name, snapshot in snapshots(bench).items()} == learned_at_once(bench)
+
+
+@pytest.mark.parametrize("fault", [LogFull("no room"), Fenced("another has it")])
+def test_a_fault_while_publishing_loses_and_repeats_nothing(fault: Exception) -> None:
+    bench = with_examples(snapshot_examples=60)
+    bench.faults["examples commit"] = [None, fault, None, fault]
+    loop = bench.loop()
+    for _ in range(20):
+        loop.turn()
+    bench.stop.asked = True
+    loop.run()
+    assert {name: snapshot.encode() for name, snapshot in snapshots(bench).items()} == learned_at_once(bench)
+
+
+def test_a_record_that_is_no_example_is_passed_over_and_counted() -> None:
+    bench = with_examples()
+    first = next(iter(bench.log.read("clickscore.examples", 0))).value
+    bench.log.append("clickscore.examples", [Message(b"{}", partition=0), Message(b"\xff", partition=1), Message(first, partition=2)])
+    loop = bench.loop()
+    loop.turn()
+    assert bench.metric("examples_refused_total") == 3
+    assert bench.total("examples_learned") == sum(bench.log.end_offsets("clickscore.examples").values()) - 3
+    assert "purchase" in bench.happenings("example refused")[-1]["error"]
+
+
+def test_the_log_loss_of_what_was_published_is_told_beside_that_of_the_base_rate() -> None:
+    bench = with_examples(snapshot_examples=1)
+    bench.loop().turn()
+    for target in TARGETS:
+        assert 0 < bench.metric("log_loss", target=target) < 1
+        assert 0 <= bench.metric("log_loss_baseline", target=target) < 0.7
+
+
+def test_a_snapshot_that_does_not_fit_its_position_is_reported() -> None:
+    bench = with_examples(snapshot_examples=1)
+    bench.loop().turn()
+    turns = bench.log.turns("clickscore.trainer", ["clickscore.examples"], "m")
+    turns.poll(1, 0)
+    turns.commit({TopicPartition("clickscore.examples", 1): 0})
+    bench.loop().turn()
+    assert [line["target"] for line in bench.happenings("snapshot and position differ")] == ["intent"]
+
+
+def test_a_trainer_whose_name_was_taken_stops() -> None:
+    bench = with_examples()
+    older = bench.loop()
+    older.turn()
+    bench.loop().turn()
+    with pytest.raises(MemberReplaced):
+        older.turn()
+
+
+def test_learning_ends_its_turn_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.service.trainer.AT_ONCE", 10)
+    bench = with_examples()
+    loop = bench.loop()
+    clock = bench.clock
+    ticks = iter(range(10**9))
+    monkeypatch.setattr(clock, "elapsed_s", lambda: 1_000 + 0.005 * next(ticks))  # every look at the clock costs 5 ms
+    loop.turn()
+    assert 0 < bench.total("examples_learned") <= 60
