@@ -41,7 +41,7 @@ def demo(
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal that cannot write ≥ still gets its sentence
     console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    console.print(f"A synthetic shop, {users:,} customers, {days} days: its true probabilities are known, clickscore learns them.")
+    console.print(f"A synthetic shop, {users:,} customers, {days} days. The truth is known; clickscore has to learn it.")
     with open_view(sys.stdout, sys.stdin, os.environ) as view:
         watch = play(Demo(ShopSettings(users, days, seed), keep, rate), view)
     _print_end(console, watch, keep)
@@ -65,8 +65,8 @@ def _print_end(console: Console, watch: Watch, keep: Path) -> None:
         learned.add_row(Text(target, "bold cyan"), sentence)
     console.print(learned)
     console.print(Text(READING, "dim"))
-    user = watch.likeliest()
-    console.print(Text.assemble(("\nOne customer explained", "bold"), ", the likeliest to buy\n"))
+    user = watch.example()
+    console.print(Text.assemble(("\nOne customer explained", "bold"), ", one of the likeliest to buy\n"))
     explain(user, embedded=str(keep))
     console.print(Text("\nNext", "bold"))
     for command in (f"explain {shlex.quote(user)}", "top churn"):

@@ -133,9 +133,10 @@ class Watch:
         score: dict[str, Any] = orjson.loads(self.latest[user_id].value or b"")
         return score
 
-    def likeliest(self) -> str:
-        """The user likeliest to buy, of those with a score."""
-        return max(self._chances, key=lambda user_id: self._chances[user_id][0])
+    def example(self) -> str:
+        """A user worth explaining: of those likeliest to buy the first whose last score an event has changed, if there is one."""
+        likeliest = nlargest(LISTED, self._chances, key=lambda user_id: self._chances[user_id][0])
+        return next((user_id for user_id in likeliest if self.score_of(user_id)["cause"] == "event"), likeliest[0])
 
     def buyers(self) -> tuple[Customer, ...]:
         """The users likeliest to buy; none while that is anybody's guess."""

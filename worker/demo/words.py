@@ -17,8 +17,8 @@ def what_happened(watch: Watch) -> str:
     text = f"Stopped on day {watch.day()} of {watch.days}. " if watch.stopped else ""
     text += (
         f"{figures.count(watch.read)} events of {figures.count(len(watch.latest))} customers became {figures.count(watch.scores)} scores with reasons "
-        f"in {took_s:.0f} s, {figures.count(watch.read / max(took_s, 1e-3))} events a second; "
-        f"half of the turns took no longer than {figures.milliseconds(median_ms)}, all but 1 % no longer than {figures.milliseconds(p99_ms)}."
+        f"in {took_s:.0f} s, {figures.count(watch.read / max(took_s, 1e-3))} events a second. "
+        f"A turn took {figures.milliseconds(median_ms)} at the median, {figures.milliseconds(p99_ms)} at p99."
     )
     broken, double, late = watch.dead_letters.total(), watch.dropped["duplicate"], watch.dropped["late"]
     aside = [f"{figures.count(number)} {what}" for number, what in ((broken, "broken"), (double, "sent twice"), (late, "too late")) if number]
@@ -39,6 +39,6 @@ def what_was_learned(watch: Watch) -> Iterator[tuple[str, str]]:
 
 
 READING = (
-    "The truth knows what every customer is like, which no event tells; nothing that only sees events can reach it. "
-    "Said / true is calibration, 1 at its best, over one event a customer and day, as it is learned."
+    "The truth itself is out of reach: it knows what each customer is like, which no event tells. "
+    "Said / true is the calibration, 1 at best; like learning, it looks at one event a customer and day."
 )
