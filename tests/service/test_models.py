@@ -16,7 +16,7 @@ SETTINGS = settings_of()
 
 def models_of(bench: Bench) -> Models:
     patience = Patience(bench.clock, bench.happened, lambda: False)
-    return Models(FaultyLog(bench.log, bench.faults), bench.settings, bench.happened, patience)  # type: ignore[arg-type]
+    return Models(FaultyLog(bench.log, bench.faults), bench.settings, bench.happened, patience)
 
 
 def snapshot(target: str, intercept: float, layout: str = LAYOUT) -> Message:
