@@ -100,6 +100,9 @@ class Pipeline:
         batch, rejected = decode([value for _, value in held] + list(values), self.settings.events.names)
         all_offsets = [offset for offset, _ in held] + list(offsets)
         all_values = [value for _, value in held] + list(values)
+        self.unknown_fields.update(batch.unknown_fields)
+        if held:  # those who waited were counted when they came
+            self.unknown_fields.subtract(decode([value for _, value in held], self.settings.events.names)[0].unknown_fields)
         self._recall(batch)
         start_ms = self.watermark.value
         admitted = self.watermark.admit(batch.user_id, batch.time_ms, now_ms, start=len(held))
@@ -138,7 +141,6 @@ class Pipeline:
         turn = Turn()
         order, reached, end_ms = admitted.order, admitted.watermark_ms, self.watermark.value
         turn.dropped["late"] += len(admitted.late)
-        self.unknown_fields.update(batch.unknown_fields)
         self.outages.observe(batch.time_ms[order])
         turn.changes += self.state.learn_labels(batch.labels)
 
