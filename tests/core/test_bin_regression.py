@@ -86,6 +86,27 @@ def test_weights_that_grow_beyond_sense_are_refused() -> None:
     assert model.intercept == math.log(0.1 / 0.9)
 
 
+def test_an_intercept_that_leaps_beyond_sense_is_refused() -> None:
+    model = BinRegression(settings(prior=0.001), TABLE_SIZE)
+    before = model.intercept
+    with pytest.raises(Exploded, match="the intercept exploded"):
+        model.learn_one(np.array([1]), True, 100.0)
+    assert (model.intercept, model.information) == (before, INTERCEPT_PRIOR)
+
+
+@pytest.mark.parametrize("poison", [math.nan, math.inf, -1.0])
+@pytest.mark.parametrize("optimizer", ["ftrl", "adagrad", "sgd"])
+def test_a_state_that_no_step_leaves_is_not_sound(optimizer: str, poison: float) -> None:
+    model = BinRegression(settings(optimizer=optimizer), TABLE_SIZE)
+    model.learn_one(np.array([1, 2]), True)
+    assert model.is_sound()
+    squares = [array for name, array in model.optimizer.state().items() if name in ("n", "g2")]
+    for array in squares or [model.weights]:
+        array[3] = poison if squares or poison != -1.0 else 1e9
+    with np.errstate(invalid="ignore"):
+        assert not model.is_sound()
+
+
 @pytest.mark.parametrize(("rate", "prior"), [(0.9, 0.09), (0.9, 0.99), (0.5, 0.05), (0.1, 0.01), (0.02, 0.2), (0.01, 0.1)])
 def test_a_prior_ten_times_off_is_made_good_within_500_examples(rate: float, prior: float) -> None:
     said, truth = [], []

@@ -2,7 +2,7 @@
 
 River's: LogisticRegression with its learn_one(), loss and predict_proba_one(); FTRLProximal, AdaGrad and SGD with their settings.
 Ours: an example is an array of active bins instead of a dict of ones, so weights and optimiser state are arrays indexed by bin, and a step is a dozen
-numpy calls: 9 µs at 100 bins, where River's dicts take 145. The same examples give the weights of River's own classes, to 1e-9.
+numpy calls: at 100 bins 13 times faster than River's dicts. The same examples give the weights of River's own classes, to 1e-9.
 """
 
 from __future__ import annotations
