@@ -89,6 +89,13 @@ def test_another_user_confirms_a_jump() -> None:
     assert mark.value == START_MS + YEAR_MS
 
 
+def test_two_wrong_clocks_that_disagree_confirm_nothing() -> None:
+    mark = watermark()
+    admitted = replay(mark, [*ORDINARY, ("c", START_MS + YEAR_MS), ("a", START_MS + YEAR_MS + DAY_MS + 1), ("b", START_MS + 2)])
+    assert admitted.order.tolist() == [0, 1, 4]
+    assert mark.value == START_MS + 2
+
+
 def test_a_jump_that_time_catches_up_with_is_taken() -> None:
     mark = watermark()
     admitted = replay(mark, [*ORDINARY, ("c", START_MS + 2 * DAY_MS), ("a", START_MS + DAY_MS)])
