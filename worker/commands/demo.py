@@ -66,7 +66,7 @@ def _print_end(console: Console, watch: Watch, keep: Path) -> None:
     console.print(learned)
     console.print(Text(READING, "dim"))
     user = watch.example()
-    console.print(Text.assemble(("\nOne customer explained", "bold"), ", one of the likeliest to buy\n"))
+    console.print(Text.assemble(("\nOne customer explained", "bold"), ", the likeliest to buy of those in the shop now\n"))
     explain(user, embedded=str(keep))
     console.print(Text("\nNext", "bold"))
     for command in (f"explain {shlex.quote(user)}", "top churn"):

@@ -134,9 +134,9 @@ class Watch:
         return score
 
     def example(self) -> str:
-        """A user worth explaining: of those likeliest to buy the first whose last score an event has changed, if there is one."""
-        likeliest = nlargest(LISTED, self._chances, key=lambda user_id: self._chances[user_id][0])
-        return next((user_id for user_id in likeliest if self.score_of(user_id)["cause"] == "event"), likeliest[0])
+        """A user worth explaining: the likeliest to buy of those here now, whose last score came of an event, or of all if nobody is."""
+        here = [user_id for user_id, record in self.latest.items() if b'"cause":"event"' in (record.value or b"")]
+        return max(here or self.latest, key=lambda user_id: self._chances[user_id][0])
 
     def buyers(self) -> tuple[Customer, ...]:
         """The users likeliest to buy; none while that is anybody's guess."""
