@@ -31,7 +31,7 @@ def become_clickscore(arguments: list[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    assert assembly  # what `run` would import
+    assert assembly.run_service  # what `run` would import
     print("ready", flush=True)
     for line in sys.stdin:
         order = json.loads(line)
