@@ -91,8 +91,8 @@ def _print_target(console: Console, name: str, table: dict[str, Any], settings: 
     rows = [(float(points), in_words(reason), printable(reason)) for reason, points in table["reasons"]]
     rows += [(float(table["rest"]), "everything else", ""), (float(table["base"]), "where every user starts", "")]
     points_table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
-    points_table.add_column("  points", justify="right", no_wrap=True)
-    points_table.add_column("odds", justify="right", no_wrap=True)
+    points_table.add_column("  points", justify="right", no_wrap=True, min_width=8)
+    points_table.add_column("odds", justify="right", no_wrap=True, min_width=9)
     points_table.add_column("because", no_wrap=True, overflow="ellipsis")
     points_table.add_column("bin", no_wrap=True, overflow="ellipsis", style="dim")
     for number, (points, words, bin_name) in enumerate(rows):
