@@ -35,7 +35,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"[+−-]?<?\d[\d.,:]*|(?<= )–(?= |$)")
-DATA = re.compile(r"u\d{6}|×\d")
+DATA = re.compile(r"u\d{6}|×\d|^\s+(points\b|[+−]\d)")
 DEADLINE_S = 120
 
 
