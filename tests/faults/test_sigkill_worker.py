@@ -127,11 +127,16 @@ def test_workers_killed_at_random_moments_lose_repeat_and_disorder_nothing(shopk
     parts = [lines[i * len(lines) // DEATHS : (i + 1) * len(lines) // DEATHS] for i in range(DEATHS)]
     shopkeeper.send(parts[0])
     log = EmbeddedLog(shopkeeper.path, create=False, lock_timeout_s=PATIENCE_S)
-    tail = log.tail(SCORES, "earliest")
+    tail, models = log.tail(SCORES, "earliest"), log.tail(MODELS, "earliest")
     for part in parts[1:]:
         worker = shopkeeper.start("run")
         assert tail.poll(chance.randrange(1, 200), PATIENCE_S)  # it lives: there are scores that were not there before
-        tail.poll(chance.randrange(1, 300), chance.uniform(0, 0.4))  # the moment: so many scores later, or so much time
+        if chance.random() < 0.5:
+            models.poll(1_000, 0)
+            models.poll(1, 0.6)  # the moment: just after a snapshot, for who learns
+            models.poll(1_000, chance.uniform(0, 0.05))
+        else:
+            tail.poll(chance.randrange(1, 300), chance.uniform(0, 0.4))  # or so many scores later, or so much time
         os.kill(worker, signal.SIGKILL)
         assert shopkeeper.wait(worker) == -signal.SIGKILL
         shopkeeper.send(part)
