@@ -32,7 +32,7 @@ from worker.core.profile_update import KIND_BY_NAME, EventColumns, Rules, set_bi
 from worker.core.profiles import Profiles
 from worker.core.score_records import ScoreRecords
 from worker.core.scorecard import Scorecards
-from worker.core.settings import CoreSettings
+from worker.core.settings import LONGEST_MS, CoreSettings
 from worker.core.silence import Silence, Silent, join
 from worker.core.watermark import UNSET, Admitted, Watermark
 
@@ -84,7 +84,7 @@ class Pipeline:
         self.announcements = Announcements(self.outcomes)
         self.profiles = Profiles(Rules(profiles.session_gap_ms, profiles.time_to_live_ms, self.outcomes.watched))
         self.watermark = Watermark(settings.events.jump_ms, settings.events.allowed_lateness_ms, settings.events.future_tolerance_ms)
-        self.outages = OutageDetector(settings.outage.detect, settings.outage.declared_ms)
+        self.outages = OutageDetector(settings.outage.detect, settings.outage.declared_ms, keep_ms=LONGEST_MS)  # months in a turn need old ones
         self.state = PartitionState(self.watermark, self.outages)
         self.names = BinNames(self.state.labels)
         features = settings.features
