@@ -1,0 +1,114 @@
+"""What is logged, counted and served."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import socket
+import urllib.request
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from tests.service.bench import Bench, settings_of, shop_lines
+from worker.service.logging import open_logger
+from worker.service.metrics import Latency, Metrics, PortTaken
+from worker.settings import ServiceSettings
+
+
+def worked() -> Bench:
+    bench = Bench()
+    bench.send(shop_lines())
+    bench.drain(bench.loop(), step_s=2)
+    return bench
+
+
+def test_no_event_and_no_user_is_logged_from_info_on() -> None:
+    bench = worked()
+    lines = [line for line in bench.lines.getvalue().splitlines() if json.loads(line)["level"] != "debug"]
+    assert len(lines) > 10
+    assert not [line for line in lines if re.search(r"u\d{6}|page_view|session", line)]
+
+
+def test_the_log_says_how_it_goes_every_ten_seconds() -> None:
+    reports = worked().happenings("scored in 10 s")
+    assert reports
+    assert sum(report["events"] for report in reports) > 300
+
+
+def test_a_line_of_json_begins_with_when_how_bad_and_what() -> None:
+    out = io.StringIO()
+    open_logger(ServiceSettings(log_format="json"), out).warning("outage found", partition=3)
+    assert list(json.loads(out.getvalue())) == ["timestamp", "level", "event", "partition"]
+
+
+def test_a_level_keeps_what_is_below_it_quiet() -> None:
+    out = io.StringIO()
+    logger = open_logger(ServiceSettings(log_format="console", log_level="warning"), out)
+    logger.info("unheard")
+    logger.error("heard", why="it matters")
+    assert "unheard" not in out.getvalue()
+    assert re.search("error.*heard.*why=.*it matters", out.getvalue())
+
+
+def test_metrics_are_served_with_the_names_that_operators_are_told() -> None:
+    bench = worked()
+    port = free_port()
+    endpoint = bench.metrics.serve("127.0.0.1", port)
+    assert endpoint is not None
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        text = answer.read().decode()
+    endpoint.close()
+    names = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    assert all(name.startswith("clickscore_") for name in names)
+    assert names >= {
+        f"clickscore_{name}"
+        for name in """events_read_total events_scored_total scores_total events_dropped_total deadletter_total examples_total profiles profile_bytes
+        turn_duration_seconds end_to_end_latency_seconds log_loss log_loss_baseline model_age_seconds model_version build_info
+        last_progress_timestamp_seconds""".split()
+    }
+    assert f"clickscore_events_read_total {float(len(shop_lines()))}" in text
+    assert all(line.count("# HELP") for line in text.splitlines() if line.startswith("# H"))
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0  # nobody listens there any more
+
+
+def test_a_port_that_is_taken_is_said_with_what_to_do() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=rf"127.0.0.1:{port}(.|\n)*--metrics-port"):
+            Metrics(["purchase"]).serve("127.0.0.1", port)
+
+
+def test_port_zero_serves_nothing() -> None:
+    assert Metrics(["purchase"]).serve("127.0.0.1", 0) is None
+
+
+def test_the_latency_histogram_counts_a_turn_at_once() -> None:
+    registry = CollectorRegistry()
+    latency = Latency("wait_seconds", "How long.", [1, 0.1])
+    registry.register(latency)
+    latency.observe(np.array([0.05, 0.1, 0.5, 7.0]))
+    latency.observe(np.array([0.2]))
+    text = generate_latest(registry).decode()
+    buckets = dict(re.findall(r'wait_seconds_bucket\{le="(.+?)"\} (\S+)', text))
+    assert buckets == {"0.1": "2.0", "1.0": "4.0", "+Inf": "5.0"}
+    assert "wait_seconds_count 5.0" in text
+    assert "wait_seconds_sum 7.85" in text
+
+
+def test_the_log_form_follows_the_settings() -> None:
+    assert settings_of().service.log_level == "debug"
+    out = io.StringIO()
+    open_logger(ServiceSettings(), out).info("told", n=1)  # auto, and not a terminal
+    assert json.loads(out.getvalue())["n"] == 1
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
