@@ -196,3 +196,19 @@ def test_a_turn_holds_what_fits_and_no_more() -> None:
     loop = bench.loop()
     loop.turn()
     assert bench.metric("turn_events") == 25
+
+
+def test_an_outage_of_the_input_is_told_and_what_it_cuts_is_void() -> None:
+    minute, day = 60_000, 1_440
+    times = [minute * at for at in range(0, 12 * day, 4) if not 8 * day < at < 10 * day]
+    events = [orjson.dumps({"event": "page_view", "user_id": f"u{at % 40}", "timestamp": 1_700_000_000_000 + at}) for at in times]
+    bench = Bench(settings_of(service={"roles": ["scorer"], "turn_events": 500}))
+    bench.send(events)
+    loop = bench.loop()
+    for _ in range(20):
+        loop.turn()
+    assert bench.metric("events_read_total") == len(events)
+    found = bench.happenings("outage found")
+    assert [(line["start"][:10], line["end"][:10]) for line in found] == [("2023-11-22", "2023-11-24")]
+    assert bench.metric("outages_total") == 1
+    assert bench.metric("outcomes_voided_total") > 0

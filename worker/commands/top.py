@@ -87,8 +87,8 @@ def _print(target: str, users: int, highest: list[dict[str, Any]], settings: Set
     table.add_column("strongest reason", no_wrap=True, overflow="ellipsis")
     for score in highest:
         mine = score[target]
-        reasons = mine.get("reasons") or []
-        why = in_words(str(reasons[0][0])) if reasons else ""
+        reasons = [] if str(mine["model"]).endswith("@0") else mine.get("reasons") or []  # what is untrained has none that speak
+        why = in_words(str(reasons[0][0])) if reasons else "–"
         silent = " (silence)" if score["cause"] == "silence" else ""
         table.add_row(
             Text(percent(float(mine["p"])), "bold cyan"), lift(float(mine["lift"])), printable(str(score["user_id"])), moment(score["time_ms"]) + silent, why

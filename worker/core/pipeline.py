@@ -25,7 +25,7 @@ from worker.core.feature_slots import LAYOUT, SLOTS
 from worker.core.features import Holidays, bins_of
 from worker.core.history import History
 from worker.core.holiday_calendar import HolidayCalendar
-from worker.core.outage import OutageDetector
+from worker.core.outage import Outage, OutageDetector
 from worker.core.outcomes import Outcomes, Settled
 from worker.core.partition_state import PartitionState
 from worker.core.profile_update import KIND_BY_NAME, EventColumns, Rules, set_bit
@@ -67,6 +67,7 @@ class Turn:
     voided: int = 0  # outcomes that an outage cut: no examples
     dropped: Counter[str] = field(default_factory=Counter)  # events that count for nothing: "late", "duplicate"
     forgotten: Counter[str] = field(default_factory=Counter)  # users: "expired", "evicted"
+    outages: list[Outage] = field(default_factory=list)  # found to have ended in this turn
 
 
 class Pipeline:
@@ -141,7 +142,7 @@ class Pipeline:
         turn = Turn()
         order, reached, end_ms = admitted.order, admitted.watermark_ms, self.watermark.value
         turn.dropped["late"] += len(admitted.late)
-        self.outages.observe(batch.time_ms[order])
+        turn.outages = self.outages.observe(batch.time_ms[order])
         turn.changes += self.state.learn_labels(batch.labels)
 
         # profiles: every event through its user's row

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from worker.service.logging import Logger
 from worker.service.metrics import Metrics
 
 if TYPE_CHECKING:
+    from worker.core.outage import Outage
     from worker.core.pipeline import Turn
 
 REPORT_EVERY_S = 10.0  # between two lines that say how it goes
@@ -179,9 +181,11 @@ class Happenings:
         self._sum.dead_letters += reasons
         self._log.debug("dead letters written", **reasons)
 
-    def outage_found(self, partition: int, start_ms: int, end_ms: int, voided: int) -> None:
-        """The input had been away; the outcomes that it cut teach nothing."""
-        self._log.warning("outage found", partition=partition, from_ms=start_ms, to_ms=end_ms, voided=voided)
+    def outage_found(self, partition: int, outage: Outage) -> None:
+        """The input had been away; outcomes that it cuts are void, and teach nothing."""
+        self._metrics.outages.inc()
+        start, end = (datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds") for at_ms in (outage.start_ms, outage.end_ms))
+        self._log.warning("outage found", partition=partition, start=start, end=end, expected_minutes=round(outage.expected_minutes))
 
     # ---- learning
 

@@ -73,6 +73,7 @@ class Metrics:
         self.events_dropped = counter("events_dropped_total", "Events that count for nothing.", "reason")
         self.deadletters = counter("deadletter_total", "Records that could not be read as events.", "reason")
         self.examples = counter("examples_total", "Examples published, by what came of the decision.", "target", "outcome")
+        self.outages = counter("outages_total", "Times that the input was away, by its own habit.")
         self.outcomes_voided = counter("outcomes_voided_total", "Outcomes that an outage of the input cut; nothing is learned from them.")
         self.examples_learned = counter("examples_learned_total", "Examples that a trainer has learned.", "target")
         self.examples_refused = counter("examples_refused_total", "Records among the examples that are none for their trainer.")

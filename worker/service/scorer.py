@@ -95,6 +95,9 @@ class Scorer:
         )
         if letters:
             self._happened.dead_letters_written(letters)
+        for partition, turn in turns.items():
+            for outage in turn.outages:
+                self._happened.outage_found(partition, outage)
         return read > 0
 
     # ---- 1 poll
