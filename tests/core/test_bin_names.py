@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tests.core.runs import run
-from tests.core.shops import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, shop
-from worker.core.bin_names import BinNames, bin_name, duration_text
+from tests.core.shops import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, Value, shop
+from worker.core.bin_names import BinNames, bin_name, duration_text, value_names
 from worker.core.feature_slots import BINS_PER_CAUSE, SLOT_OF, SLOTS, TABLE_SIZE
 from worker.core.features import SLOT_NUMBER, bins_of, is_plain
 
@@ -65,6 +65,20 @@ def test_a_score_names_its_own_values() -> None:
         assert names.name(SLOT_NUMBER["path × cart"], bins, state) == "path × cart: /a × empty"
         assert names.name(SLOT_NUMBER["cause"], bins, state) == f"cause {'silence' if silent else 'event'}"
         assert BinNames({}).name(SLOT_NUMBER["country"], bins, state).startswith("country #")
+
+
+def test_hashed_bins_are_named_by_the_values_that_users_have() -> None:
+    values: list[Value] = [json.dumps({"event": "view_item", "user_id": f"u{n}", "timestamp": START_MS, "device": f"d{n}"}).encode() for n in range(200)]
+    pipeline = run(values).pipeline
+    states = pipeline.profiles.rows[: len(pipeline.profiles)]
+    names = value_names(states, pipeline.names.labels)
+    bins = bins_of(states, np.full(200, START_MS), np.zeros(200, dtype=np.bool_), 30 * MINUTE_MS)[:, SLOT_NUMBER["device"]]
+    for bin_ in set(bins.tolist()):
+        sharing = sum(bins == bin_)
+        assert names[bin_].startswith("device d")
+        assert (names[bin_].count(" or "), names[bin_].endswith(" or others")) == (min(sharing - 1, 2), sharing > 2)
+        assert names[bin_ + BINS_PER_CAUSE] == f"silence: {names[bin_]}"
+    assert names[int(bins_of(states[:1], np.array([START_MS]), np.array([False]), 1)[0, SLOT_NUMBER["medium"]])] == "medium none"
 
 
 def test_reasons_and_the_table_agree_on_plain_bins() -> None:

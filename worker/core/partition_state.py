@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from worker.core.changelog import PARTITION_KEY, Change, Restored, decision_key, decision_value, label_key, profile_key, profile_value
+from worker.core.changelog import PARTITION_KEY, Change, Restored, StateRefused, decision_key, decision_value, label_key, profile_key, profile_value
 from worker.core.decisions import Decisions
 from worker.core.outage import OutageDetector
 from worker.core.profiles import Profiles
@@ -83,7 +83,11 @@ class PartitionState:
         record = changelog.partition
         if record:
             self.watermark.value = record["watermark_ms"]
-            self.outages.restore(record["outages"])
+            try:
+                self.outages.restore(record["outages"])
+            except (KeyError, ValueError, TypeError) as error:
+                todo = "run the program that wrote it, or write a tombstone for this key to learn the input's habit anew"
+                raise StateRefused(f"what is known of outages cannot be read: {error}", "partition state", todo) from None
             self.held = [(offset, base64.b64decode(value)) for offset, value, _ in record["held"]]
             # users and times of waiting events are read again when they are decoded; only how long they waited is state
             self.watermark.held = [Held(position, "", 0, seen) for position, (_, _, seen) in enumerate(record["held"])]

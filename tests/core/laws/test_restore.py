@@ -51,6 +51,7 @@ def test_a_restored_pipeline_falls_silent_like_the_live_one(values: list[Value],
 ROW = base64.b64encode(np.zeros(at.WIDTH).tobytes()).decode()
 SHORT = base64.b64encode(np.zeros(at.WIDTH - 1).tobytes()).decode()
 
+PARTITION = json.dumps({"schema": 1, "watermark_ms": 5, "outages": {}, "held": []}).encode()
 BINS = base64.b64encode(bytes(4 * len(SLOTS))).decode()
 DECISION: dict[str, object] = {
     "schema": 1,
@@ -112,16 +113,27 @@ def test_a_record_that_cannot_be_read_is_refused_in_words(key: bytes | None, val
     assert refused.value.problems[0].todo
 
 
+@pytest.mark.parametrize("damage", [{"version": 99}, {"levels": 3, "version": None}, {"outages": [["x"]]}])
+def test_what_is_known_of_outages_is_refused_where_it_cannot_be_read(damage: dict[str, object]) -> None:
+    done = run(shop(8, 50))
+    record = json.loads(done.changelog[b"p:"])
+    done.changelog[b"p:"] = json.dumps(record | {"outages": record["outages"] | damage}).encode()
+    with pytest.raises(StateRefused, match="outages"):
+        restored(done)
+
+
 def test_what_a_tombstone_removes_is_gone_and_a_decision_of_another_layout_is_let_go() -> None:
     changelog = Restored()
     row = json.dumps({"schema": 1, "layout": 1, "row": ROW}).encode()
     for key, value in (
         *((b"u:a", row), (b"u:b", row), (b"u:a", None), (b"u:never", None), (b"d:never:1.-1", None)),
         *((key, json.dumps(DECISION).encode()) for key in (b"d:b:5.-1", b"d:b:6.-1", b"d:b:7.-1")),
+        *((b"p:", PARTITION), (b"p:", None)),
         *((b"d:b:6.-1", None), (b"d:b:7.-1", json.dumps(DECISION | {"layout": "0-other", "bins": "?"}).encode())),
     ):
         changelog.apply(key, value)
     assert list(changelog.profiles) == ["b"]
+    assert changelog.partition == {}
     assert list(changelog.decisions) == [b"d:b:5.-1"]
 
 
