@@ -19,7 +19,7 @@ KEPT = Path("clickscore-demo.db")
 
 
 def demo(
-    users: Annotated[int, typer.Option("--users", metavar="N", min=1, max=1_000_000, help="Customers of the shop.")] = 30_000,
+    users: Annotated[int, typer.Option("--users", metavar="N", min=1, max=1_000_000, help="Customers of the shop.")] = 18_000,
     days: Annotated[int, typer.Option("--days", metavar="N", min=1, max=365, help="Days that the shop is watched for.")] = 45,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed makes other customers.")] = 1,
     rate: Annotated[float | None, typer.Option("--rate", metavar="N", min=1, help="Events a second; without it as fast as they are scored.")] = None,
