@@ -31,8 +31,7 @@ def become_clickscore(arguments: list[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    assert assembly.run_service  # what `run` would import
-    print("ready", flush=True)
+    print(f"ready, {assembly.__name__} imported", flush=True)  # what `run` would import
     for line in sys.stdin:
         order = json.loads(line)
         if isinstance(order, int):
