@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 WEEK_HOURS = 168
+WEEK_MS = WEEK_HOURS * HOUR_MS
 VERSION = 1
 
 WEEKLY_FADE = 2.0 ** (-1 / 3)  # what a week ago counts against today: the habit's half-life is three weeks
@@ -42,6 +43,7 @@ FEW_DAYS = 7  # below this many days the largest counts, and young habits ask fo
 YOUNG_FACTOR, YOUNG_FLOOR = 6.0, 40.0
 EDGE_SHARE = 0.75  # a closure's edges may hold so much of a full day: shops close early before holidays and open late after them
 REPEAT_TOLERANCE_MS = 2 * HOUR_MS  # a gap at the same time for the third day or week in a row is a new habit
+LONG_WEEKS = 8  # of a longer gap the weeks before these are counted at once
 FORGET_HOURS = 8 * WEEK_HOURS  # after silence this long that was accepted, the shop begins anew
 MAX_OUTAGES = 256
 PLAIN_STATE = ("newest_ms", "hour_minutes", "hour_lost", "levels", "usual", "usual_days", "usual_last", "surprises", "declared")
@@ -100,11 +102,15 @@ class Habit:
             if self._quiet_list[cell % 24]:
                 return 0.0, CLOSURE
             return self._rate_list[cell] * (end_ms - start_ms) / HOUR_MS, INSIDE
+        # A habit is weekly, so whole weeks in the middle of a very long gap are counted at once: one event of the year 9999 must not cost gigabytes.
+        skipped_ms = max(0, (end_ms - start_ms) // WEEK_MS - LONG_WEEKS) * WEEK_MS
+        watched_ms = skipped_ms - sum(max(0, min(high, start_ms + skipped_ms) - max(low, start_ms)) for low, high in declared)
+        start_ms, first = start_ms + skipped_ms, (start_ms + skipped_ms) // HOUR_MS
         hours = np.arange(first, -(-end_ms // HOUR_MS), dtype=np.int64)
         minutes = hour_shares(hours, start_ms, end_ms, declared) * self.rates[hours % WEEK_HOURS]
         quiet = np.flatnonzero(self.quiet[hours % 24])
         if not len(quiet):
-            return float(minutes.sum()), INSIDE
+            return float(minutes.sum()) + watched_ms / WEEK_MS * float(self.rates.sum()), INSIDE
         return float(minutes[: quiet[0]].sum()) + (float(minutes[quiet[-1] + 1 :].sum()) if whole else 0.0), CLOSURE
 
 

@@ -21,6 +21,7 @@ from worker.core.scorecard import Scorecards
 
 Floats = NDArray[np.float64]
 
+FRAGMENTS_KEPT = 200_000
 _PLAIN = np.array([is_plain(number) for number in range(len(SLOTS))])
 
 
@@ -70,6 +71,8 @@ class ScoreRecords:
         for target, column in enumerate(columns):
             fragments = self._fragments[target]
             mine = identity[:, target]
+            if len(fragments) > FRAGMENTS_KEPT:  # a scorer without a trainer keeps its scorecards for good
+                fragments.clear()
             values, where = np.unique(mine, return_index=True)
             for value, place in zip(values.tolist(), where.tolist(), strict=True):
                 if value and value not in fragments:
