@@ -113,12 +113,3 @@ def test_nothing_is_known_before_the_first_decision() -> None:
     assert math.isnan(summary.log_loss)
     assert math.isnan(summary.auc)
     assert summary.calibration == summary.histogram == ()
-
-
-def test_the_running_base_rate_knows_only_the_days_before() -> None:
-    evaluation = Evaluation()
-    evaluation.observe(np.full(4, 0.5), np.array([True, True, False, False]), np.ones(4), np.array([0, 0, 0, 0]))
-    evaluation.observe(np.full(2, 0.5), np.array([True, True]), np.ones(2), np.full(2, DAY_MS))
-    first_day = 4 * math.log(2)  # nothing known: one half
-    second_day = -2 * math.log(2.5 / 5)
-    assert evaluation.summary().running_log_loss == pytest.approx((first_day + second_day) / 6)

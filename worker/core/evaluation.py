@@ -31,7 +31,6 @@ class Summary:
     base_rate: float
     log_loss: float
     baseline_log_loss: float  # of the base rate of hindsight, said to everyone
-    running_log_loss: float  # of the base rate as it was known before each day
     calibration_ratio: float  # mean p over the rate of outcomes
     ece: float  # over BINS bins of equal weight of the window
     auc: float  # of the window
@@ -70,7 +69,6 @@ class Evaluation:
     def __init__(self) -> None:
         self.n = 0
         self._weight = self._happened = self._said = self._loss = 0.0
-        self._running = 0.0  # log-loss of the rate known before each day
         self._days: dict[int, list[float]] = {}  # day -> weight, happened, loss, decisions
         self._p = np.zeros(0)
         self._outcome = np.zeros(0, dtype=np.bool_)
@@ -86,8 +84,6 @@ class Evaluation:
             weights = weight[mine]
             sums = (float(weights.sum()), float(weights[outcome[mine]].sum()), float((weights * losses[mine]).sum()), float(mine.sum()))
             known = self._days.setdefault(day, [0.0, 0.0, 0.0, 0.0])
-            rate = min(max((self._happened + 0.5) / (self._weight + 1.0), 1e-9), 1.0 - 1e-9)
-            self._running -= sums[1] * math.log(rate) + (sums[0] - sums[1]) * math.log(1.0 - rate)
             for place, value in enumerate(sums):
                 known[place] += value
             self._weight += sums[0]
@@ -104,7 +100,7 @@ class Evaluation:
     def summary(self) -> Summary:
         """Everything known so far."""
         if not self.n:
-            return Summary(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, (), (), ())
+            return Summary(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, (), (), ())
         rate = self._happened / self._weight
         bins = self._calibration()
         known = float(self._w.sum())
@@ -113,7 +109,6 @@ class Evaluation:
             base_rate=rate,
             log_loss=self._loss / self._weight,
             baseline_log_loss=entropy(rate),
-            running_log_loss=self._running / self._weight,
             calibration_ratio=self._said / self._happened if self._happened else math.nan,
             ece=sum(weight * abs(said - true) for said, true, weight, _ in bins) / known,
             auc=weighted_auc(self._p, self._outcome, self._w),
@@ -161,7 +156,7 @@ class Evaluation:
         """Everything as plain numbers; from_state() is its inverse."""
         return {
             "n": self.n,
-            "sums": [self._weight, self._happened, self._said, self._loss, self._running],
+            "sums": [self._weight, self._happened, self._said, self._loss],
             "days": [[day, *sums] for day, sums in sorted(self._days.items())],
             "window": [self._p.tolist(), self._outcome.astype(int).tolist(), self._w.tolist()],
         }
@@ -171,7 +166,7 @@ class Evaluation:
         """Go on from state()."""
         evaluation = cls()
         evaluation.n = int(state["n"])
-        evaluation._weight, evaluation._happened, evaluation._said, evaluation._loss, evaluation._running = map(float, state["sums"])
+        evaluation._weight, evaluation._happened, evaluation._said, evaluation._loss = map(float, state["sums"])
         evaluation._days = {int(day): [float(value) for value in sums] for day, *sums in state["days"]}
         p, outcome, weight = state["window"]
         evaluation._p, evaluation._outcome, evaluation._w = np.array(p, float), np.array(outcome, bool), np.array(weight, float)
