@@ -66,5 +66,6 @@ class Announcements:
     def _happened(self, decisions: Decisions, history: History, places: Ints, target: int) -> NDArray[np.bool_]:
         known = decisions.outcome[places, target]
         opens = decisions.time_ms[places] + self.outcomes.delay[target]
-        latest = history.columns_at(decisions.row[places], opens + self.outcomes.horizon[target], self.outcomes.columns[target]).max(axis=1, initial=0)
-        return np.asarray(np.where(known == UNKNOWN, latest > opens, known == HAPPENED))
+        closes = opens + self.outcomes.horizon[target]
+        reached = history.reached(decisions.row[places], opens, closes, decisions.final_ms[places], self.outcomes.columns[target])
+        return np.asarray(np.where(known == UNKNOWN, reached, known == HAPPENED))

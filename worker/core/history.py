@@ -60,6 +60,25 @@ class History:
         out[here[known]] = self.applied.states[events][:, columns]
         return out
 
+    def reached(self, rows: Ints, opens_ms: Ints, closes_ms: Ints, since_ms: Ints, columns: list[int]) -> NDArray[np.bool_]:
+        """Whether one of the columns of `rows` (m) ever stood in (opens, closes], from the state at the watermark `since` on.
+
+        Looks at every state of the turn, so that what happened and was taken back within one turn is seen as it is where they are two.
+        """
+        out = _within(self.columns_at(rows, np.minimum(since_ms, closes_ms), columns), opens_ms, closes_ms)
+        low, high = np.searchsorted(self.row, rows, side="left"), np.searchsorted(self.row, rows, side="right")
+        which = np.repeat(np.arange(len(rows)), high - low)
+        if not len(which):
+            return out
+        nth = np.arange(len(which)) - np.repeat(np.cumsum(high - low) - (high - low), high - low)
+        events = self.order[low[which] + nth]
+        passed = self.watermark_ms[events]
+        seen = (passed > since_ms[which]) & (passed <= closes_ms[which])
+        states = self.applied.states[self.applied.state_of_event[events[seen]]][:, columns]
+        which = which[seen]
+        out[which[_within(states, opens_ms[which], closes_ms[which])]] = True
+        return out
+
     def intervals(self, end_ms: int) -> Intervals:
         """Every stretch of unchanged state of the users whom the turn touched, up to the watermark `end_ms`."""
         row, order = self.row, self.order
@@ -78,3 +97,7 @@ class History:
             until_ms=np.concatenate([reached[starts[known]], until])[place],
             after=np.concatenate([np.full(int(known.sum()), -1, dtype=np.int64), order])[place],
         )
+
+
+def _within(times: Floats, opens_ms: Ints, closes_ms: Ints) -> NDArray[np.bool_]:
+    return np.asarray(((times > opens_ms[:, None]) & (times <= closes_ms[:, None])).any(axis=1))

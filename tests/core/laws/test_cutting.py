@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.core.runs import Run, example_key, profile_rows, run
 from tests.core.shops import Value, cuts, shop, shops
 from worker.core.pipeline import DeadLetter
+from worker.core.settings import CoreSettings, default_targets
 
 
 def assert_same(one: Run, other: Run) -> None:
@@ -50,3 +51,24 @@ def test_a_longer_stream_of_many_users(seed: int) -> None:
     assert len(whole.examples) > 300
     sizes = cuts(chance, len(values), 90)
     assert_same(whole, run(values, sizes, restarts=set(range(1, len(sizes), 3))))
+
+
+EARLY = CoreSettings(targets={name: target.model_copy(update={"scheme": "fake_negative"}) for name, target in default_targets().items()})
+
+
+@settings(max_examples=15)
+@given(shops(), st.randoms(use_true_random=False))
+def test_what_is_announced_early_does_not_depend_on_the_cut(values: list[Value], chance: random.Random) -> None:
+    whole = run(values, settings=EARLY)
+    assert_same(whole, run(values, [1] * len(values), settings=EARLY))
+    sizes = cuts(chance, len(values), 5)
+    assert_same(whole, run(values, sizes, restarts={number for number in range(1, len(sizes)) if chance.random() < 0.6}, settings=EARLY))
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_early_announcements_of_a_longer_stream(seed: int) -> None:
+    chance, values = random.Random(seed), shop(seed, 800)
+    whole = run(values, settings=EARLY)
+    assert {example.sense for example in whole.examples} == {"matured", "provisional", "happened"}
+    assert_same(whole, run(values, cuts(chance, len(values), 60), settings=EARLY))
+    assert_same(whole, run(values, [1] * len(values), settings=EARLY))
