@@ -17,6 +17,7 @@ from bench import core_alone, learning
 from worker import __version__
 from worker.demo.shop import Shop, ShopSettings
 from worker.files import open_events
+from worker.service.memory import collect_rarely
 
 PARTS: dict[str, Callable[[list[bytes]], Iterable[tuple[str, str]]]] = {
     "core": core_alone.by_batch_size,
@@ -42,6 +43,7 @@ def main() -> None:
     else:
         shop = Shop(ShopSettings(users=max(1_000, arguments.count // 10)))
         lines = list(itertools.islice((value for chunk in shop.chunks() for value in chunk.values), arguments.count))
+    collect_rarely()
     source = arguments.events or "the synthetic shop"
     print(f"clickscore {__version__}, Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, {len(lines):,} events of {source}")
     for part in arguments.parts or PARTS:

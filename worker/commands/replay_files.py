@@ -14,6 +14,7 @@ import orjson
 
 from worker.errors import ClickscoreError
 from worker.files import open_events
+from worker.service.memory import collect_rarely
 from worker.service.replay import Replay
 from worker.settings import Settings
 from worker.views.file_progress import FileProgress
@@ -24,6 +25,7 @@ def run_replay(settings: Settings, files: Sequence[Path], out: Path | None, repo
     """Replay the files in order; what was written before an error or Ctrl-C stays, whole to its last line."""
     from worker.views.report import render
 
+    collect_rarely()
     replay = Replay(settings.core)
     with contextlib.ExitStack() as stack:
         scores = stack.enter_context(_output(out)) if out is not None else None

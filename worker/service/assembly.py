@@ -11,6 +11,7 @@ from worker.service.happenings import Happenings
 from worker.service.housekeeping import Housekeeping
 from worker.service.logging import open_logger
 from worker.service.loop import Loop, Stop
+from worker.service.memory import collect_rarely
 from worker.service.metrics import Metrics
 from worker.service.models import Models
 from worker.service.patience import Patience
@@ -67,6 +68,7 @@ def run_service(settings: Settings, partitions: int | None = None) -> None:
             address = f"http://{service.metrics_host}:{service.metrics_port}/metrics" if endpoint else ""
             happened.worker_started(service.roles, settings.embedded.path, member_name(settings), address)
             loop = build_loop(log, settings, clock, happened, stop)
+            collect_rarely()
             housekeeping.start()
             closing.callback(housekeeping.close)
             loop.run()
