@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,23 +150,3 @@ class Evaluation:
             )
             for day, (weight, happened, loss, number) in sorted(self._days.items())
         )
-
-    def state(self) -> dict[str, Any]:
-        """Everything as plain numbers; from_state() is its inverse."""
-        return {
-            "n": self.n,
-            "sums": [self._weight, self._happened, self._said, self._loss],
-            "days": [[day, *sums] for day, sums in sorted(self._days.items())],
-            "window": [self._p.tolist(), self._outcome.astype(int).tolist(), self._w.tolist()],
-        }
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any]) -> Evaluation:
-        """Go on from state()."""
-        evaluation = cls()
-        evaluation.n = int(state["n"])
-        evaluation._weight, evaluation._happened, evaluation._said, evaluation._loss = map(float, state["sums"])
-        evaluation._days = {int(day): [float(value) for value in sums] for day, *sums in state["days"]}
-        p, outcome, weight = state["window"]
-        evaluation._p, evaluation._outcome, evaluation._w = np.array(p, float), np.array(outcome, bool), np.array(weight, float)
-        return evaluation
