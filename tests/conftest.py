@@ -1,4 +1,4 @@
-"""What every test shares: no configuration from outside, and hypothesis without a stopwatch."""
+"""What every test shares: no configuration from outside, hypothesis without a stopwatch, and a real broker for those that ask for one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.kafka.fixtures"]
 
 # A slow machine is not a fault: no test of this project asserts on speed.
 settings.register_profile("clickscore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
