@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kafka.errors import BrokerResponseError, CommitFailedError, IncompatibleBrokerVersion, KafkaError, LogTruncationError
+from kafka.errors import BrokerResponseError, CommitFailedError, IncompatibleBrokerVersion, KafkaError, KafkaTimeoutError, LogTruncationError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.inet import KafkaNetSocket
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
 from worker.log.errors import LogError, LogUnavailable, LogUnusable
@@ -34,7 +36,7 @@ class _Reasons(logging.Handler):
         self._last: tuple[int | None, str] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        errors = [argument for argument in record.args or () if isinstance(argument, Exception)]
+        errors = [argument for argument in record.args or () if isinstance(argument, Exception) and not isinstance(argument, KafkaTimeoutError)]
         if errors:
             self._last = protocol_code(errors[0]), str(errors[0])
 
@@ -73,7 +75,23 @@ def translated(error: BaseException, where: str) -> LogError:
     return error if isinstance(error, LogError) else failure(protocol_code(error), str(error), where)
 
 
-class _Token(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python ships no types
+class _DirectSocket(KafkaNetSocket):  # type: ignore[misc]  # kafka-python ships no types
+    """No proxy, as the class above; but a socket that could not connect is closed, which that one leaves to the garbage collection.
+
+    While a broker is away there is a try a second, and the program looks for garbage rarely.
+    """
+
+    SCHEMES = ("direct",)  # of the proxy's URL, by which kafka-python finds the class
+
+    async def sock_connect(self, net: Any, sock: socket.socket, sockaddr: Any, timeout_at: float | None = None) -> Any:
+        try:
+            return await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
+        except BaseException:
+            sock.close()
+            raise
+
+
+class _Token(AbstractTokenProvider):  # type: ignore[misc]
     def __init__(self, sasl: Sasl) -> None:
         self._sasl = sasl
 
@@ -106,6 +124,7 @@ def settings(connection: Connection) -> dict[str, Any]:
         "reconnect_backoff_max_ms": RECONNECT_MAX_MS,
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
+        "proxy_url": "direct://",
     }
     if connection.protocol in ("SSL", "SASL_SSL"):
         common["ssl_context"] = _ssl_context(connection.tls)
