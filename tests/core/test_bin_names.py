@@ -11,7 +11,7 @@ from tests.core.runs import run
 from tests.core.shops import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, Value, shop
 from worker.core.bin_names import BinNames, bin_name, duration_text, value_names
 from worker.core.feature_slots import BINS_PER_CAUSE, SLOT_OF, SLOTS, TABLE_SIZE
-from worker.core.features import SLOT_NUMBER, bins_of, is_plain
+from worker.core.features import HASHED_COLUMNS, SLOT_NUMBER, bins_of, is_plain
 
 
 def test_every_bin_of_the_table_has_a_name_of_its_own() -> None:
@@ -56,15 +56,16 @@ def test_a_score_names_its_own_values() -> None:
     record = {"event": "view_item", "user_id": "u", "timestamp": START_MS, "country": "DE", "path": "/a", "device": "phone"}
     pipeline = run([json.dumps(record).encode()]).pipeline
     state = pipeline.profiles.rows[0]
+    codes = {name: int(state[column]) for name, column in HASHED_COLUMNS.items()}
     for silent in (False, True):
-        bins = bins_of(state[None, :], np.array([START_MS]), np.array([silent]), 30 * MINUTE_MS)[0]
+        bins = bins_of(state[:, None], np.array([START_MS]), np.array([silent]), 30 * MINUTE_MS)[0]
         names = BinNames(pipeline.names.labels)
-        assert names.name(SLOT_NUMBER["country"], bins, state) == "country DE"
-        assert names.name(SLOT_NUMBER["medium"], bins, state) == "medium none"
-        assert names.name(SLOT_NUMBER["country × medium"], bins, state) == "country × medium: DE × none"
-        assert names.name(SLOT_NUMBER["path × cart"], bins, state) == "path × cart: /a × empty"
-        assert names.name(SLOT_NUMBER["cause"], bins, state) == f"cause {'silence' if silent else 'event'}"
-        assert BinNames({}).name(SLOT_NUMBER["country"], bins, state).startswith("country #")
+        assert names.name(SLOT_NUMBER["country"], bins, codes) == "country DE"
+        assert names.name(SLOT_NUMBER["medium"], bins, codes) == "medium none"
+        assert names.name(SLOT_NUMBER["country × medium"], bins, codes) == "country × medium: DE × none"
+        assert names.name(SLOT_NUMBER["path × cart"], bins, codes) == "path × cart: /a × empty"
+        assert names.name(SLOT_NUMBER["cause"], bins, codes) == f"cause {'silence' if silent else 'event'}"
+        assert BinNames({}).name(SLOT_NUMBER["country"], bins, codes).startswith("country #")
 
 
 def test_hashed_bins_are_named_by_the_values_that_users_have() -> None:
@@ -72,21 +73,20 @@ def test_hashed_bins_are_named_by_the_values_that_users_have() -> None:
     pipeline = run(values).pipeline
     states = pipeline.profiles.rows[: len(pipeline.profiles)]
     names = value_names(states, pipeline.names.labels)
-    bins = bins_of(states, np.full(200, START_MS), np.zeros(200, dtype=np.bool_), 30 * MINUTE_MS)[:, SLOT_NUMBER["device"]]
+    bins = bins_of(states.T, np.full(200, START_MS), np.zeros(200, dtype=np.bool_), 30 * MINUTE_MS)[:, SLOT_NUMBER["device"]]
     for bin_ in set(bins.tolist()):
         sharing = sum(bins == bin_)
         assert names[bin_].startswith("device d")
         assert (names[bin_].count(" or "), names[bin_].endswith(" or others")) == (min(sharing - 1, 2), sharing > 2)
         assert names[bin_ + BINS_PER_CAUSE] == f"silence: {names[bin_]}"
-    assert names[int(bins_of(states[:1], np.array([START_MS]), np.array([False]), 1)[0, SLOT_NUMBER["medium"]])] == "medium none"
+    assert names[int(bins_of(states[:1].T, np.array([START_MS]), np.array([False]), 1)[0, SLOT_NUMBER["medium"]])] == "medium none"
 
 
 def test_reasons_and_the_table_agree_on_plain_bins() -> None:
     done = run(shop(20, 200))
     scored = next(scored for scored in done.scored if len(scored.row))
-    states = np.zeros(len(done.pipeline.profiles.rows[0]))
     for bins in scored.bins[:50]:
         for number, slot in enumerate(SLOTS):
             if bins[number] and is_plain(number) and slot.name != "cause":
-                said = done.pipeline.names.name(number, bins, states)
+                said = done.pipeline.names.name(number, bins, {})
                 assert bin_name(int(bins[number])).removeprefix("silence: ") == said

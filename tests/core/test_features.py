@@ -15,7 +15,7 @@ from tests.core.runs import run
 from tests.core.shops import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, Value, shops
 from worker.core import profile_layout as at
 from worker.core.feature_slots import BINS_PER_CAUSE, COUNT_EDGES, LAYOUT, SLOT_HALF_LIVES, SLOTS, TABLE_SIZE
-from worker.core.features import SLOT_NUMBER, bins_of, identities, is_plain, local_bins
+from worker.core.features import HASHED_COLUMNS, SLOT_NUMBER, bins_of, identities, is_plain, local_bins
 from worker.core.hashing import stable_hash
 
 GAP_MS = 30 * MINUTE_MS
@@ -30,7 +30,11 @@ def states(values: list[Value]) -> NDArray[np.float64]:
 
 def look(state: NDArray[np.float64], time_ms: int, silent: bool = False, **options: object) -> NDArray[np.int32]:
     count = len(state)
-    return bins_of(state, np.full(count, time_ms, dtype=np.int64), np.full(count, silent), GAP_MS, **options)  # type: ignore[arg-type]
+    return bins_of(state.T, np.full(count, time_ms, dtype=np.int64), np.full(count, silent), GAP_MS, **options)  # type: ignore[arg-type]
+
+
+def codes(state: NDArray[np.float64]) -> dict[str, NDArray[np.int64]]:
+    return {name: state[:, column].astype(np.int64) for name, column in HASHED_COLUMNS.items()}
 
 
 def local(bins: NDArray[np.int32], name: str) -> list[int]:
@@ -120,9 +124,9 @@ def test_absent_texts_have_a_bin_and_different_texts_in_one_bin_have_different_i
             other = one(device=known)
             twin = look(other, START_MS)
             assert twin[0, number] == bins[0, number]
-            assert identities(number, bins, state) != identities(number, twin, other)
+            assert identities(number, bins, codes(state)) != identities(number, twin, codes(other))
             crossed = SLOT_NUMBER["medium × device"]
-            assert identities(crossed, bins, state) != identities(crossed, twin, other)
+            assert identities(crossed, bins, codes(state)) != identities(crossed, twin, codes(other))
             break
     assert len(table) < 200
     assert look(one(), START_MS)[0, number] != 0

@@ -10,7 +10,7 @@ import pytest
 from tests.core.runs import DEFAULTS, run, scorecards
 from tests.core.shops import MINUTE_MS, START_MS, Value, shop
 from worker.core import profile_layout as at
-from worker.core.profile_update import Rules
+from worker.core.profile_events import Rules
 from worker.core.profiles import Profiles
 from worker.core.settings import CoreSettings
 

@@ -84,25 +84,25 @@ class BinNames:
     def __init__(self, labels: Mapping[int, str]) -> None:
         self.labels = labels  # hash -> text, owned and filled by the pipeline
 
-    def name(self, slot_number: int, bins: NDArray[np.int32], state: NDArray[np.float64]) -> str:
-        """The words for one active bin of a score, given the score's rows: "recency.view_item 1 min – 3 min", "country × medium: DE × email"."""
+    def name(self, slot_number: int, bins: NDArray[np.int32], codes: Mapping[str, int]) -> str:
+        """The words for one active bin of a score, given the score's bins and its texts' hashes by the name of their slot:
+        "recency.view_item 1 min – 3 min", "country × medium: DE × email"."""
         slot = SLOTS[slot_number]
         local = int(local_bins(bins[None, :], slot_number)[0])
         if slot.name == "cause":
             return "cause silence" if bins[slot_number] >= BINS_PER_CAUSE else "cause event"
         if slot.kind == "hashed":
-            return f"{slot.name} {self._text(state, slot.name)}"
+            return f"{slot.name} {self._text(codes[slot.name])}"
         if slot.kind == "cross":
-            return f"{slot.name}: {' × '.join(self._part(part, bins, state) for part in slot.parts)}"
+            return f"{slot.name}: {' × '.join(self._part(part, bins, codes) for part in slot.parts)}"
         return f"{slot.name} {level_text(slot, local)}"
 
-    def _part(self, part: str, bins: NDArray[np.int32], state: NDArray[np.float64]) -> str:
+    def _part(self, part: str, bins: NDArray[np.int32], codes: Mapping[str, int]) -> str:
         if part in HASHED_COLUMNS:
-            return self._text(state, part)
+            return self._text(codes[part])
         return level_text(SLOT_OF[part], int(local_bins(bins[None, :], SLOT_NUMBER[part])[0]))
 
-    def _text(self, state: NDArray[np.float64], slot_name: str) -> str:
-        code = int(state[HASHED_COLUMNS[slot_name]])
+    def _text(self, code: int) -> str:
         return "none" if code == 0 else self.labels.get(code, f"#{code:x}")
 
 

@@ -119,14 +119,13 @@ def levels(columns: Floats, time_ms: Ints, session_gap_ms: int, season: bool = F
     return out
 
 
-def bins_of(states: Floats, time_ms: Ints, silent: Flags, session_gap_ms: int, season: bool = False, holidays: Holidays | None = None) -> Bins:
+def bins_of(columns: Floats, time_ms: Ints, silent: Flags, session_gap_ms: int, season: bool = False, holidays: Holidays | None = None) -> Bins:
     """The active bin of every slot: int32[n, slots], each an index into a weight table of TABLE_SIZE; 0 is "nothing".
 
-    `states` float64[n, WIDTH] are profiles, `time_ms` int64[n] the instants they are looked at, `silent` bool[n] whether
-    silence (and not an event) is the cause: silence has a table of its own.
+    `columns` float64[WIDTH, n] are profiles, a state a column; `time_ms` int64[n] the instants they are looked at, `silent` bool[n] whether silence
+    (and not an event) is the cause: silence has a table of its own.
     """
-    bins = np.zeros((len(SLOTS), len(states)), dtype=np.int64)
-    columns = np.ascontiguousarray(states.T)
+    bins = np.zeros((len(SLOTS), len(time_ms)), dtype=np.int64)
     graded = levels(columns, time_ms, session_gap_ms, season, holidays)
     hashes = {name: columns[column].astype(np.uint64) for name, column in HASHED_COLUMNS.items()}
     for row, slot in zip(bins, SLOTS, strict=True):
@@ -177,13 +176,16 @@ def local_bins(bins: Bins, slot_number: int) -> Ints:
     return np.where(column == 0, 0, np.where(column >= BINS_PER_CAUSE, column - BINS_PER_CAUSE, column) - SLOTS[slot_number].base)
 
 
-def identities(slot_number: int, bins: Bins, states: Floats) -> Ints:
-    """What the slot's value is, as a number that differs where names differ: the bin itself, or for hashed slots the 63-bit hash behind it."""
+def identities(slot_number: int, bins: Bins, codes: Mapping[str, Ints]) -> Ints:
+    """What the slot's value is, as a number that differs where names differ: the bin itself, or for hashed slots the 63-bit hash behind it.
+
+    `bins` int32[n, slots]; `codes` are the texts' hashes (int64[n]) by the name of their slot.
+    """
     slot = SLOTS[slot_number]
     if is_plain(slot_number):
         return bins[:, slot_number].astype(np.int64)
     parts = slot.parts or (slot.name,)
-    hashes = {part: states[:, HASHED_COLUMNS[part]].astype(np.uint64) for part in parts if part in _HASHED}
+    hashes = {part: codes[part].astype(np.uint64) for part in parts if part in _HASHED}
     graded = {part: local_bins(bins, SLOT_NUMBER[part]) for part in parts if part not in _HASHED}
     mixed = _mix(bins[:, slot_number].astype(np.uint64), _fold(parts, graded, hashes))
     return (mixed >> np.uint64(2)).astype(np.int64) | (1 << 62)

@@ -23,7 +23,8 @@ class Intervals:
     """Stretches of a turn in which a user's state did not change: m of them, by user and time."""
 
     row: Ints  # profile row
-    state: Floats  # m x WIDTH
+    state: Ints  # where among the turn's states (Applied.states) it stands
+    last_ms: Ints  # time of the user's latest event then
     until_ms: Ints  # the watermark at which the stretch ended: that of the user's next event, or of the turn's end
     after: Ints  # index of the event that the stretch follows; -1 for the stretch before the user's first event of the turn
 
@@ -39,12 +40,11 @@ class History:
         self.order = np.argsort(rows, kind="stable")
         self.row = rows[self.order]
         self.key = self.row * (self.count + 1) + self.order
-        self.by_row = np.argsort(applied.users, kind="stable")
-        self.users = applied.users[self.by_row]
+        self.users = applied.users
 
     def columns_at(self, rows: Ints, time_ms: Ints, columns: list[int]) -> Floats:
         """The given profile columns of `rows` (m) as they stood when the watermark had come to `time_ms` (m) and no further: m x columns."""
-        out = self.profiles.rows[rows][:, columns]
+        out = self.profiles.rows[rows[:, None], columns]
         if not self.count:
             return out
         touched = np.searchsorted(self.users, rows)
@@ -52,13 +52,16 @@ class History:
         here = np.flatnonzero(self.users[touched] == rows)
         if not len(here):
             return out
-        out[here] = self.applied.before[self.by_row[touched[here]]][:, columns]
+        out[here] = self._states(self.applied.before[touched[here]], columns)
         seen = np.searchsorted(self.watermark_ms, time_ms[here], side="right")
         last = np.searchsorted(self.key, rows[here] * (self.count + 1) + seen) - 1
         known = (last >= 0) & (self.row[last] == rows[here])
-        events = self.applied.state_of_event[self.order[last[known]]]
-        out[here[known]] = self.applied.states[events][:, columns]
+        out[here[known]] = self._states(self.applied.state_of_event[self.order[last[known]]], columns)
         return out
+
+    def _states(self, index: Ints, columns: list[int]) -> Floats:
+        """The given profile columns of the turn's states at `index` (m): m x columns."""
+        return self.applied.states[columns, index[:, None]]
 
     def reached(self, rows: Ints, opens_ms: Ints, closes_ms: Ints, since_ms: Ints, columns: list[int]) -> NDArray[np.bool_]:
         """Whether one of the columns of `rows` (m) ever stood in (opens, closes], from the state at the watermark `since` on.
@@ -74,7 +77,7 @@ class History:
         events = self.order[low[which] + nth]
         passed = self.watermark_ms[events]
         seen = (passed > since_ms[which]) & (passed <= closes_ms[which])
-        states = self.applied.states[self.applied.state_of_event[events[seen]]][:, columns]
+        states = self._states(self.applied.state_of_event[events[seen]], columns)
         which = which[seen]
         out[which[_within(states, opens_ms[which], closes_ms[which])]] = True
         return out
@@ -87,13 +90,16 @@ class History:
         until = np.full(self.count, end_ms, dtype=np.int64)
         until[:-1][~opens[1:]] = reached[1:][~opens[1:]]
         starts = np.flatnonzero(opens)
-        before = self.applied.before[self.by_row]
-        known = before[:, at.LAST] > 0
+        last_ms = self.applied.states[at.LAST].astype(np.int64)
+        before = self.applied.before
+        known = last_ms[before] > 0
         at_event = np.arange(self.count) * 2 + 1
         place = np.argsort(np.concatenate([starts[known] * 2, at_event]), kind="stable")
+        state = np.concatenate([before[known], self.applied.state_of_event[order]])[place]
         return Intervals(
             row=np.concatenate([self.users[known], row])[place],
-            state=np.concatenate([before[known], self.applied.states[self.applied.state_of_event[order]]])[place],
+            state=state,
+            last_ms=last_ms[state],
             until_ms=np.concatenate([reached[starts[known]], until])[place],
             after=np.concatenate([np.full(int(known.sum()), -1, dtype=np.int64), order])[place],
         )

@@ -22,14 +22,14 @@ from worker.core.decisions import EVENT, Decisions, Scored, for_targets
 from worker.core.events import Batch, Rejected, decode
 from worker.core.examples import Example
 from worker.core.feature_slots import LAYOUT, SLOTS
-from worker.core.features import Holidays, bins_of
+from worker.core.features import HASHED_COLUMNS, Holidays, bins_of
 from worker.core.history import History
 from worker.core.holiday_calendar import HolidayCalendar
 from worker.core.outage import Outage, OutageDetector
 from worker.core.outcomes import Outcomes, Settled
 from worker.core.partition_state import PartitionState
-from worker.core.profile_update import KIND_BY_NAME, EventColumns, Rules, set_bit
-from worker.core.profiles import Profiles
+from worker.core.profile_events import KIND_BY_NAME, EventColumns, Rules, set_bit
+from worker.core.profiles import Applied, Profiles
 from worker.core.score_records import ScoreRecords
 from worker.core.scorecard import Scorecards
 from worker.core.settings import LONGEST_MS, CoreSettings
@@ -156,22 +156,22 @@ class Pipeline:
         # what is to be scored: the events, and the silences between and after them
         fresh = np.flatnonzero(~applied.duplicate)
         turn.events = len(fresh)
-        within = self.silence.within(history.intervals(end_ms), start_ms, end_ms)
+        within = self.silence.within(history.intervals(end_ms), applied.states, start_ms, end_ms)
         due, expired = self.silence.due(self.profiles, applied.users, end_ms)
         silent = join([within, due])
         turn.silent = len(silent)
 
         # features and scores
-        scored, states, margins, sources = self._score(
-            batch, order, reached, rows, offset, applied.states[applied.state_of_event[fresh]], fresh, silent, scorecards
-        )
+        time_ms = batch.time_ms[order]
+        scored, margins, codes, sources = self._score(time_ms, reached, rows, offset, applied, fresh, silent, scorecards)
         turn.scored = scored
 
         # decisions, and the outcomes of earlier ones
         silent_at = np.flatnonzero(scored.mark != EVENT)
         in_day = np.flatnonzero((scored.mark == EVENT) & (sources >= 0))
-        in_day = in_day[batch.time_ms[order][sources[in_day]] // 86_400_000 == reached[sources[in_day]] // 86_400_000]
-        in_day = in_day[scored.time_ms[in_day] == states[in_day, at.LAST]]  # a late event's score knows what came after it, its own outcome perhaps
+        in_day = in_day[scored.time_ms[in_day] // 86_400_000 == reached[sources[in_day]] // 86_400_000]
+        last_ms = applied.states[at.LAST, applied.state_of_event[sources[in_day]]]
+        in_day = in_day[scored.time_ms[in_day] == last_ms]  # a late event's score knows what came after it, its own outcome perhaps
         everything = np.ones(len(self.targets), dtype=np.bool_)
         new = [
             self.decisions.draw_days(scored, in_day, self.settings.seed, everything),
@@ -190,7 +190,7 @@ class Pipeline:
         row_users = self.profiles.user_of
         ids = [row_users[row] or "" for row in scored.row.tolist()]
         event_ids = [batch.event_id[order[s]] if s >= 0 else None for s in sources.tolist()]
-        turn.scores = list(zip(ids, self._encoder(scorecards).encode(scored, states, margins, ids, event_ids), strict=True))
+        turn.scores = list(zip(ids, self._encoder(scorecards).encode(scored, codes, margins, ids, event_ids), strict=True))
         self._forget(turn, "expired", expired)
         self._forget(turn, "evicted", self._surplus())
         if self.keep_changes:
@@ -201,38 +201,30 @@ class Pipeline:
     # ---- steps
 
     def _score(
-        self,
-        batch: Batch,
-        order: Ints,
-        reached: Ints,
-        rows: Ints,
-        offset: Ints,
-        event_states: Floats,
-        fresh: Ints,
-        silent: Silent,
-        scorecards: Scorecards,
-    ) -> tuple[Scored, Floats, Floats, Ints]:
-        """Scores of events and silences in the order in which they are published: a silence comes before the event that ended it."""
+        self, time_ms: Ints, reached: Ints, rows: Ints, offset: Ints, applied: Applied, fresh: Ints, silent: Silent, scorecards: Scorecards
+    ) -> tuple[Scored, Floats, dict[str, Ints], Ints]:
+        """Scores of events and silences in the order in which they are published: a silence comes before the event that ended it.
+
+        Also their margins, the hashes behind their hashed bins, and of each score which event it is, -1 in silence.
+        """
         place = np.concatenate([fresh.astype(np.float64), np.maximum(np.searchsorted(reached, silent.time_ms, side="right") - 0.5, silent.after + 0.25)])
-        time_ms = np.concatenate([batch.time_ms[order][fresh], silent.time_ms])
-        sequence = np.lexsort((time_ms, place))
-        states = np.concatenate([event_states, silent.state])[sequence]
+        times = np.concatenate([time_ms[fresh], silent.time_ms])
+        sequence = np.lexsort((times, place))
         mark = np.concatenate([np.full(len(fresh), EVENT, dtype=np.int64), silent.mark])[sequence]
-        time_ms = time_ms[sequence]
-        count, targets = len(sequence), len(self.targets)
-        bins = np.zeros((count, len(SLOTS)), dtype=np.int32)
-        margins = np.zeros((count, targets))
-        for start in range(0, count, CHUNK):
-            part = slice(start, start + CHUNK)
-            bins[part] = bins_of(
-                states[part], time_ms[part], mark[part] != EVENT, self.profiles.rules.session_gap_ms, self.settings.features.season, self.holidays
-            )
-            margins[part] = scorecards.margins(bins[part])
+        # Bins and margins come in the order of the states, which are read as they lie; then they are put into the order of publishing.
+        column = applied.state_of_event[fresh] - applied.first
+        column_ms = np.empty_like(column)
+        column_ms[column] = time_ms[fresh]
+        states = [applied.states[:, applied.first :], silent.state]
+        bins, margins = self._bins_and_margins(zip(states, (column_ms, silent.time_ms), (False, True), strict=True), len(sequence), scorecards)
+        index = np.concatenate([column, np.arange(len(fresh), len(sequence))])[sequence]
+        bins, margins = bins[index], margins[index]
+        codes = {name: np.concatenate([state[at_] for state in states])[index].astype(np.int64) for name, at_ in HASHED_COLUMNS.items()}
         raw, p = scorecards.probabilities(margins, mark != EVENT)
         scored = Scored(
             row=np.concatenate([rows[fresh], silent.row])[sequence],
-            time_ms=time_ms,
-            offset=np.concatenate([offset[fresh], silent.state[:, at.OFFSET].astype(np.int64)])[sequence],
+            time_ms=times[sequence],
+            offset=np.concatenate([offset[fresh], silent.state[at.OFFSET].astype(np.int64)])[sequence],
             mark=mark,
             bins=bins,
             raw=raw,
@@ -240,7 +232,22 @@ class Pipeline:
             model=tuple(scorecards.versions),
         )
         sources = np.concatenate([fresh, np.full(len(silent), -1, dtype=np.int64)])[sequence]
-        return scored, states, margins, sources
+        return scored, margins, codes, sources
+
+    def _bins_and_margins(self, parts: Iterable[tuple[Floats, Ints, bool]], count: int, scorecards: Scorecards) -> tuple[NDArray[np.int32], Floats]:
+        """Of several lots of states (WIDTH x n), `count` in all, with the instants they are looked at and whether silence is the cause."""
+        bins = np.empty((count, len(SLOTS)), dtype=np.int32)
+        margins = np.empty((count, len(self.targets)))
+        features, gap_ms, done = self.settings.features, self.profiles.rules.session_gap_ms, 0
+        for states, time_ms, silent in parts:
+            for start in range(0, len(time_ms), CHUNK):
+                part = slice(start, start + CHUNK)
+                times = time_ms[part]
+                out = slice(done, done + len(times))
+                bins[out] = bins_of(states[:, part], times, np.full(len(times), silent), gap_ms, features.season, self.holidays)
+                margins[out] = scorecards.margins(bins[out])
+                done = out.stop
+        return bins, margins
 
     def _recall(self, batch: Batch) -> None:
         """Events that waited are decoded with the batch, before its own: their positions, users and times are read from there."""
@@ -347,8 +354,8 @@ def _columns(batch: Batch, order: Ints, reached: Ints, offset: Ints) -> EventCol
         event=batch.event_hash[order],
         session=batch.session_hash[order],
         order=batch.order_hash[order],
-        latest=np.stack([category, path, batch.country[order], batch.device[order], batch.medium[order], batch.item_hash[order]], axis=1).astype(np.float64),
-        bits=np.stack([set_bit(category), set_bit(path)], axis=1),
+        latest=np.array([category, path, batch.country[order], batch.device[order], batch.medium[order], batch.item_hash[order]], dtype=np.float64),
+        bits=np.stack([set_bit(category), set_bit(path)]),
         price=batch.price[order],
         quantity=batch.quantity[order],
         revenue=batch.revenue[order],

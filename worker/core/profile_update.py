@@ -1,238 +1,203 @@
-"""What one event does to one profile, for many users at once.
+"""What an event does to its user's profile, worked out for all events of a turn at once.
 
-`advance` takes the state rows of n different users and one event each, and changes the rows in place. It is called once a round:
-the first event of every user of a batch, then the second, and so on. Every operation is elementwise over the rows,
-so a row comes out the same however the input is cut into batches.
+`advance` is given the states before (WIDTH rows, the profile's columns; one column a chain) and fills in the state after every event. What an event
+changes depends on the state before it in few ways, and each way is one pass over the rounds (profile_rounds) for many profile columns together:
+the latest value of something, the largest of it, a sum that fades or starts again, a set. Each pass is elementwise over the events of a round, so a
+state comes out the same however the input is cut into batches.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.core import profile_layout as at
-from worker.core.event_names import EVENT_NAMES
-from worker.core.profile_layout import EVENT_RING, HALF_LIVES_MS, KIND_OF_EVENT, KINDS, N_HALF_LIVES, N_KINDS, ORDER_RING
+from worker.core.profile_events import LATEST, VIEW_ITEM, EventColumns, Rules
+from worker.core.profile_layout import EVENT_RING, HALF_LIVES_MS, N_HALF_LIVES, N_KINDS, OUTCOMES
+from worker.core.profile_rounds import Rounds
+from worker.core.profile_trade import TRADE_COLUMNS, cart_value, mean_prices, trade
 from worker.core.settings import DAY_MS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-KIND_BY_NAME: Ints = np.array([KINDS.index(KIND_OF_EVENT.get(name, "other")) for name in EVENT_NAMES], dtype=np.int64)
-OTHER, VIEW_ITEM, ADD_TO_CART, PURCHASE = (KINDS.index(k) for k in ("other", "view_item", "add_to_cart", "purchase"))
-REFUND = EVENT_NAMES.index("refund")
-SET_BITS = 52  # a set of hashes is one float64: as many bits as its whole numbers are exact to
+_COUNTERS = slice(at.COUNTERS, at.COUNTERS + N_KINDS * N_HALF_LIVES)
+_LAST_OF = slice(at.LAST_OF, at.LAST_OF + N_KINDS)
+_RING = slice(at.EVENTS, at.EVENTS + EVENT_RING)
+_SEEN = slice(at.CATEGORY, at.CATEGORY + LATEST)
+_SETS = slice(at.CATEGORIES, at.CATEGORIES + 2)  # of categories and of paths
+_KINDS = np.arange(N_KINDS)[:, None]
 
-_HALF_OF_COLUMN = np.tile(np.arange(N_HALF_LIVES), N_KINDS)
-_HALVES = np.arange(N_HALF_LIVES)
-_ORDERS = slice(at.ORDERS, at.ORDERS + ORDER_RING)
-_ORDER_TIMES = slice(at.ORDER_TIMES, at.ORDER_TIMES + ORDER_RING)
+# Columns that only grow by what an event adds; the first ones begin again with every session.
+_SESSION_SUMS = [*range(at.IN_SESSION, at.IN_SESSION + N_KINDS), at.CART_VALUE, at.REPEATS]
+_SUMS = [*_SESSION_SUMS, at.SESSIONS, at.DAYS, at.PRICES]
 
 
 @dataclass(slots=True)
-class EventColumns:
-    """The columns of n events that profiles are made of; times in epoch ms, hashes 0 and numbers NaN where absent."""
+class Moment:
+    """How each of n events stands to the one before it."""
 
-    time_ms: Floats
-    watermark_ms: Ints  # of the partition when the event is applied
-    name: Ints
-    kind: Ints  # KIND_BY_NAME of the name
-    offset: Ints
-    event: Ints
-    session: Ints
-    order: Ints
-    latest: Floats  # n x LATEST: hashes of category, path, country, device, medium and item
-    bits: Ints  # n x 2: the category's and the path's bit in a 52-bit set
-    price: Floats
-    quantity: Floats
-    revenue: Floats
-    discount: Floats
-
-    def take(self, index: Ints | Flags) -> EventColumns:
-        """The events at `index`, as new columns."""
-        return EventColumns(*(getattr(self, name)[index] for name in _FIELDS))
-
-    def cut(self, start: int, stop: int) -> EventColumns:
-        """The events from start to stop, as views."""
-        return EventColumns(*(getattr(self, name)[start:stop] for name in _FIELDS))
+    before: Floats  # time of the user's latest event before
+    new: Flags  # there is none
+    passed_ms: Floats  # since then; below 0 for a late event
+    late: Flags
 
 
-_FIELDS = tuple(field.name for field in fields(EventColumns))
-LATEST = at.ITEM - at.CATEGORY + 1
+def advance(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules) -> None:
+    """Fill in the events' columns of `states`; `events` are in the order of columns."""
+    first, previous, chain = rounds.chains, rounds.previous, rounds.chain
+    after = states[:, first:]  # a view: the states after each event
+    moment = _moment(states, events, rounds)
+    starts = _sessions(states, events, rounds, moment, rules.session_gap_ms)
+    kind, deals = trade(states, events, rounds)
+    of_kind = kind == _KINDS
+    _remember(states, events, rounds, rules, moment, starts, of_kind, deals)
+    _sum(states, events, rounds, kind, of_kind, moment.late, starts)
+    mean_prices(states, events, rounds)
+    _fade(states, rounds, of_kind, moment)
+    _collect(states, events, rounds, moment.late, starts)
+    after[at.TOTAL] = states[at.TOTAL, chain] + (rounds.nth + 1)
+    after[at.OFFSET] = events.offset
+    # the path before the latest one
+    path, was = events.latest[at.PATH - at.CATEGORY], states[at.PATH, previous]
+    moved = (path != 0) & ~moment.late & (path != was)
+    _put(states[at.PATH_BEFORE], was, rounds.latest(moved))
 
 
-def set_bit(code: Ints) -> Ints:
-    """A hash's bit in a set of SET_BITS, 0 for an absent value."""
-    return np.where(code != 0, np.left_shift(1, code % SET_BITS), 0)
+def _put(row: Floats, values: Ints | Floats, latest: Ints) -> None:
+    """Fill in the events' part of a profile column: `values` (n) are what each event would set, `latest` (n) the column of the event that did."""
+    after = row[len(row) - len(values) :]
+    after[:] = values
+    after[:] = row[latest]
 
 
-def decayed(counters: Floats, age_ms: Floats) -> Floats:
-    """Counters (n x kinds * half-lives) as they stand `age_ms` (n) later."""
-    factors = np.exp2(-age_ms[:, None] / HALF_LIVES_MS)
-    return np.asarray(counters * factors[:, _HALF_OF_COLUMN])
+def _moment(states: Floats, events: EventColumns, rounds: Rounds) -> Moment:
+    last = states[at.LAST]
+    last[rounds.chains :] = events.time_ms
+    if (events.time_ms < last[rounds.previous]).any():
+        rounds.carry(np.maximum, last)
+    before = last[rounds.previous]
+    new = before == 0
+    passed = np.where(new, 0.0, events.time_ms - before)
+    return Moment(before, new, passed, passed < 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What an event does depends on these: spans of time, and the event names whose latest time targets watch."""
-
-    session_gap_ms: int
-    time_to_live_ms: int
-    watched: tuple[int, ...] = ()
+def _sessions(states: Floats, events: EventColumns, rounds: Rounds, moment: Moment, gap_ms: int) -> Flags:
+    """Which events start a session: after a gap, or with a session id of their own."""
+    apart, named = moment.new | (moment.passed_ms > gap_ms), events.session != 0
+    _put(states[at.SESSION], events.session, rounds.latest(~moment.late & (apart | named)))
+    return np.asarray(~moment.late & (apart | (named & (events.session != states[at.SESSION, rounds.previous]))))
 
 
-def advance(state: Floats, events: EventColumns, rules: Rules) -> Flags:
-    """Apply one event to each of n rows in place; returns which events were duplicates and changed nothing."""
-    expired = state[:, at.LAST] + rules.time_to_live_ms < events.watermark_ms
-    if expired.any():  # silent beyond the time to live: this is a new user, with an empty row as one never seen
-        state[expired] = 0.0
-    ring = state[:, at.EVENTS : at.EVENTS + EVENT_RING]
-    duplicate = np.asarray((ring == events.event[:, None]).any(axis=1) & (events.event != 0))
-    if duplicate.any():
-        fresh = ~duplicate
-        rows = state[fresh]
-        _apply(rows, events.take(fresh), rules)
-        state[fresh] = rows
-    else:
-        _apply(state, events, rules)
-    return duplicate
+def _remember(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules, moment: Moment, starts: Flags, of_kind: Flags, deals: Flags) -> None:
+    """Columns that hold the largest of something, and those that hold the latest: a maximum, too, of the columns of the events that set it."""
+    first, time, on_time = rounds.chains, events.time_ms, ~moment.late
+    places = states[at.TOTAL, rounds.chain] + rounds.nth  # the next place in the ring of event ids
+    set_by = [
+        np.stack([starts, on_time, moment.new, deals, on_time & ~np.isnan(events.price)]),
+        on_time & (events.latest != 0),
+        (places % EVENT_RING == np.arange(EVENT_RING)[:, None]) & (events.event != 0),
+    ]
+    watched = np.zeros((OUTCOMES, len(time)))
+    for row, name in zip(watched, rules.watched, strict=False):
+        row[:] = time * (events.name == name)
+    largest: list[tuple[slice, Floats]] = [
+        (_LAST_OF, of_kind * time),
+        (slice(at.OUTCOME, at.OUTCOME + OUTCOMES), watched),
+        (slice(at.DAY, at.DAY + 1), (time // DAY_MS)[None, :]),
+    ]
+    marks = np.concatenate(set_by)
+    earliest = -1  # a late event may be the earliest: the smallest time is the largest negative one
+    table = np.empty((len(marks) + sum(len(values) for _, values in largest) + 1, rounds.columns))
+    table[: len(marks)] = np.arange(rounds.columns)
+    table[: len(marks), first:] *= marks
+    done = len(marks)
+    for columns, values in largest:
+        rows = table[done : done + len(values)]
+        rows[:, :first], rows[:, first:] = states[columns, :first], values
+        done += len(values)
+    table[earliest, :first], table[earliest, first:] = -np.inf, np.where(moment.late, -time, -np.inf)
+    rounds.carry(np.maximum, table)
+
+    done = len(marks)
+    for columns, values in largest:
+        states[columns, first:] = table[done : done + len(values), first:]
+        done += len(values)
+    _put_latest(states, events, rounds, moment, table[: len(marks), first:].astype(np.int64))
+    np.minimum(states[at.FIRST, first:], -table[earliest, first:], out=states[at.FIRST, first:])
 
 
-def _apply(state: Floats, events: EventColumns, rules: Rules) -> None:
-    rows = np.arange(len(state))
-    time = events.time_ms
-    last = state[:, at.LAST].copy()
-    new = last == 0
-    dt = np.where(new, 0.0, time - last)
-    late = dt < 0
-    any_late = bool(late.any())
-
-    _remember_event(state, rows, events.event)
-    _start_sessions(state, time, dt, last, new, late, events.session, rules.session_gap_ms)
-    kind = _trade(state, time, events.kind, events)
-    _count(state, rows, dt, any_late, kind, time)
-    _see(state, kind, late, any_late, events)
-
-    for number, name in enumerate(rules.watched):
-        seen = events.name == name
-        state[seen, at.OUTCOME + number] = np.maximum(state[seen, at.OUTCOME + number], time[seen])
-    day = time // DAY_MS
-    state[:, at.DAYS] += day > state[:, at.DAY]
-    np.maximum(state[:, at.DAY], day, out=state[:, at.DAY])
-    np.maximum(last, time, out=state[:, at.LAST])
-    if new.any() or any_late:
-        state[:, at.FIRST] = np.where(new, time, np.minimum(state[:, at.FIRST], time))
-    state[:, at.TOTAL] += 1
-    state[:, at.OFFSET] = events.offset
+def _put_latest(states: Floats, events: EventColumns, rounds: Rounds, moment: Moment, latest: Ints) -> None:
+    """Columns that hold the latest of something; `latest` (marks x n) are the columns of the events that set them."""
+    start, newest, birth, deal, price = latest[:5]
+    _put(states[at.SESSION_START], events.time_ms, start)
+    _put(states[at.SESSION_BEFORE], np.where(moment.new, 0.0, moment.before - states[at.SESSION_START, rounds.previous]), start)
+    _put(states[at.GAP], moment.passed_ms, start)
+    _put(states[at.NAME], events.name, newest)
+    _put(states[at.NAME_BEFORE], states[at.NAME, rounds.previous], newest)
+    _put(states[at.FIRST], events.time_ms, birth)
+    _put(states[at.LAST_PRICE], events.price, price)
+    for column in TRADE_COLUMNS:
+        states[column, rounds.chains :] = states[column, deal]
+    for row, values, index in zip(states[_SEEN], events.latest, latest[5 : 5 + LATEST], strict=True):
+        _put(row, values, index)
+    for row, index in zip(states[_RING], latest[5 + LATEST :], strict=True):
+        _put(row, events.event, index)
 
 
-def _remember_event(state: Floats, rows: Ints, event: Ints) -> None:
-    column = at.EVENTS + (state[:, at.TOTAL] % EVENT_RING).astype(np.int64)
-    state[rows, column] = np.where(event != 0, event, state[rows, column])
+def _sum(states: Floats, events: EventColumns, rounds: Rounds, kind: Ints, of_kind: Flags, late: Flags, starts: Flags) -> None:
+    """Sums, of the session and of all time."""
+    first, previous = rounds.chains, rounds.previous
+    in_session = events.time_ms >= states[at.SESSION_START, first:]
+    item = events.latest[at.ITEM - at.CATEGORY]
+    added = np.empty((len(_SUMS), len(kind)))
+    added[:N_KINDS] = of_kind & in_session
+    added[N_KINDS] = cart_value(events, kind, in_session)
+    added[N_KINDS + 1] = (kind == VIEW_ITEM) & ~late & (item != 0) & (item == states[at.ITEM, previous])
+    added[N_KINDS + 2] = starts
+    added[N_KINDS + 3] = states[at.DAY, first:] > states[at.DAY, previous]
+    added[N_KINDS + 4] = ~np.isnan(events.price)
+    kept = np.ones_like(added)
+    kept[: len(_SESSION_SUMS)] = ~starts
+    sums = np.empty((len(_SUMS), rounds.columns))
+    sums[:, :first] = states[_SUMS, :first]
+    _carry_sums(rounds, sums, kept, added)
+    states[_SUMS, first:] = sums[:, first:]
 
 
-def _start_sessions(state: Floats, time: Floats, dt: Floats, last: Floats, new: Flags, late: Flags, session: Ints, gap_ms: int) -> None:
-    starts = np.flatnonzero(~late & (new | (dt > gap_ms) | ((session != 0) & (session != state[:, at.SESSION]))))
-    if not len(starts):
-        return
-    rows = state[starts]
-    rows[:, at.SESSION_BEFORE] = np.where(new[starts], 0, last[starts] - rows[:, at.SESSION_START])
-    rows[:, at.GAP] = dt[starts]
-    rows[:, at.SESSION_START] = time[starts]
-    rows[:, at.SESSION] = session[starts]
-    rows[:, at.SESSIONS] += 1
-    rows[:, at.IN_SESSION : at.IN_SESSION + N_KINDS] = 0
-    rows[:, [at.CART_VALUE, at.REPEATS, at.PATHS]] = 0
-    state[starts] = rows
+def _fade(states: Floats, rounds: Rounds, of_kind: Flags, moment: Moment) -> None:
+    """Counters fade to the event and count it; a late event counts what it is still worth today."""
+    kept = np.exp2(-np.maximum(moment.passed_ms, 0) / HALF_LIVES_MS[:, None])
+    added = of_kind[:, None, :].astype(np.float64)
+    if moment.late.any():
+        added = added * np.exp2(np.minimum(moment.passed_ms, 0) / HALF_LIVES_MS[:, None])
+    _carry_sums(rounds, states[_COUNTERS].reshape(N_KINDS, N_HALF_LIVES, -1), kept, added)
 
 
-def _trade(state: Floats, time: Floats, kind: Ints, events: EventColumns) -> Ints:
-    """Purchases, refunds and prices. Returns the kinds with repeated lines of one order turned into "other": an order buys once."""
-    buys = np.flatnonzero(kind == PURCHASE)
-    if len(buys):
-        kind = kind.copy()
-        order = np.where(events.order[buys] != 0, events.order[buys], 1)
-        repeated = (state[buys][:, _ORDERS] == order[:, None]).any(axis=1) & (order != 1)
-        kind[buys[repeated]] = OTHER
-        once, order = buys[~repeated], order[~repeated]
-        oldest = state[once][:, _ORDER_TIMES].argmin(axis=1)
-        state[once, at.ORDERS + oldest] = order
-        state[once, at.ORDER_TIMES + oldest] = time[once]
-        state[once, at.PURCHASES] += 1
-        state[buys, at.SPEND] += _value(events, buys)
-    refunds = np.flatnonzero(events.name == REFUND)
-    if len(refunds):
-        _refund(state, refunds, events)
-    priced = np.flatnonzero(~np.isnan(events.price))
-    if len(priced):
-        rows, price = state[priced], events.price[priced]
-        rows[:, at.PRICES] += 1
-        share = 1 / np.minimum(rows[:, at.PRICES], 20)
-        rows[:, at.PRICE] += (price - rows[:, at.PRICE]) * share
-        off = np.clip(np.nan_to_num(events.discount[priced]) / np.maximum(price, 0.01), 0, 1)
-        rows[:, at.DISCOUNT] += (off - rows[:, at.DISCOUNT]) * share
-        rows[:, at.LAST_PRICE] = np.where(time[priced] < rows[:, at.LAST], rows[:, at.LAST_PRICE], price)
-        carted = (kind[priced] == ADD_TO_CART) & (time[priced] >= rows[:, at.SESSION_START])
-        rows[:, at.CART_VALUE] += np.where(carted, price * np.nan_to_num(events.quantity[priced], nan=1.0), 0)
-        state[priced] = rows
-    return kind
+def _carry_sums(rounds: Rounds, sums: Floats, kept: Floats, added: Floats) -> None:
+    """Along every chain: keep so much of the sum before, and add so much."""
+    for before, now, own in rounds.blocks:
+        here = sums[..., now]
+        np.multiply(sums[..., before], kept[..., own], out=here)
+        here += added[..., own]
 
 
-def _value(events: EventColumns, index: Ints) -> Floats:
-    stated = events.revenue[index]
-    return np.nan_to_num(np.where(np.isnan(stated), events.price[index] * np.nan_to_num(events.quantity[index], nan=1.0), stated))
-
-
-def _refund(state: Floats, refunds: Ints, events: EventColumns) -> None:
-    """Take the refunded order back: the one named, or the latest where no order is named."""
-    rows, order = state[refunds], events.order[refunds]
-    times = rows[:, _ORDER_TIMES]
-    named = np.where(order[:, None] != 0, rows[:, _ORDERS] == order[:, None], times == times.max(axis=1, keepdims=True)) & (times > 0)
-    hit = np.flatnonzero(named.any(axis=1))
-    slot = named[hit].argmax(axis=1)
-    rows[hit, at.ORDERS + slot] = 0
-    rows[hit, at.ORDER_TIMES + slot] = 0
-    rows[hit, at.PURCHASES] = np.maximum(rows[hit, at.PURCHASES] - 1, 0)
-    rows[:, at.SPEND] = np.maximum(rows[:, at.SPEND] - _value(events, refunds), 0)
-    state[refunds] = rows
-
-
-def _count(state: Floats, rows: Ints, dt: Floats, any_late: bool, kind: Ints, time: Floats) -> None:
-    """Decay the counters to this event and count it; a late event counts what it is still worth today."""
-    counters = slice(at.COUNTERS, at.COUNTERS + N_KINDS * N_HALF_LIVES)
-    if (dt > 0).any():
-        state[:, counters] = decayed(state[:, counters], np.maximum(dt, 0))
-    columns = at.COUNTERS + kind[:, None] * N_HALF_LIVES + _HALVES
-    state[rows[:, None], columns] += np.exp2(np.minimum(dt, 0)[:, None] / HALF_LIVES_MS) if any_late else 1.0
-    state[rows, at.IN_SESSION + kind] += time >= state[:, at.SESSION_START]
-    state[rows, at.LAST_OF + kind] = np.maximum(state[rows, at.LAST_OF + kind], time)
-
-
-def _see(state: Floats, kind: Ints, late: Flags, any_late: bool, events: EventColumns) -> None:
-    """The latest of each name, category and place; a late event does not replace what came after it."""
-    latest = events.latest
-    known = latest != 0
+def _collect(states: Floats, events: EventColumns, rounds: Rounds, late: Flags, starts: Flags) -> None:
+    """Sets of the categories seen, and of the paths seen in the session."""
+    first = rounds.chains
     bits = events.bits
-    views = np.flatnonzero((kind == VIEW_ITEM) & ~late)
-    if len(views):
-        item = latest[views, at.ITEM - at.CATEGORY]
-        state[views, at.REPEATS] += (item != 0) & (item == state[views, at.ITEM])
-    if any_late:
-        known &= ~late[:, None]
-        state[:, at.NAME_BEFORE] = np.where(late, state[:, at.NAME_BEFORE], state[:, at.NAME])
-        state[:, at.NAME] = np.where(late, state[:, at.NAME], events.name)
+    if late.any():
         bits = bits.copy()
-        bits[events.time_ms < state[:, at.SESSION_START], 1] = 0  # a path of an earlier session
-    else:
-        state[:, at.NAME_BEFORE] = state[:, at.NAME]
-        state[:, at.NAME] = events.name
-    path = at.PATH - at.CATEGORY
-    moved = known[:, path] & (latest[:, path] != state[:, at.PATH])
-    np.copyto(state[:, at.PATH_BEFORE], state[:, at.PATH], where=moved)
-    np.copyto(state[:, at.CATEGORY : at.CATEGORY + LATEST], latest, where=known)
-    sets = state[:, at.CATEGORIES : at.CATEGORIES + 2].astype(np.int64)
-    sets |= bits
-    state[:, at.CATEGORIES : at.CATEGORIES + 2] = sets
+        bits[1, late & (events.time_ms < states[at.SESSION_START, first:])] = 0  # a path of an earlier session
+    kept = np.full_like(bits, -1)
+    kept[1, starts] = 0
+    sets = np.empty((2, rounds.columns), dtype=np.int64)
+    sets[:, :first] = states[_SETS, :first]
+    for before, now, own in rounds.blocks:
+        here = sets[:, now]
+        np.bitwise_and(sets[:, before], kept[:, own], out=here)
+        here |= bits[:, own]
+    states[_SETS, first:] = sets[:, first:]

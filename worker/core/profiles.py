@@ -1,6 +1,7 @@
 """Profiles: what is remembered of every user of one partition, one row of float64 a user (profile_layout names the columns).
 
-`Profiles.apply` takes a batch's events through the rows in rounds (profile_update) and returns the state after each event.
+`Profiles.apply` takes a batch's events through the rows (profile_rounds says how they lie side by side, profile_update what each of them does)
+and returns the state after each event.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.core import profile_layout as at
-from worker.core.profile_update import EventColumns, Flags, Floats, Ints, Rules, advance
+from worker.core.profile_events import EventColumns, Flags, Floats, Ints, Rules
+from worker.core.profile_rounds import Rounds, chains_of
+from worker.core.profile_update import advance
 
 
 @dataclass(slots=True)
 class Applied:
     """What a batch of n events did to u users' profiles."""
 
-    users: Ints  # u rows of the table that the batch touched
-    before: Floats  # u x WIDTH: their state before the batch
-    states: Floats  # n x WIDTH: the state after each event, in an order of its own
-    state_of_event: Ints  # n: where in `states` an event's state stands
+    users: Ints  # u rows of the table that the batch touched, ascending
+    before: Ints  # u: where in `states` their state before the batch stands
+    states: Floats  # WIDTH x m: a state a column, so that a profile column is one unbroken row
+    first: int  # the states from here on are those after the fresh events, one each
+    state_of_event: Ints  # n: where in `states` the state after an event stands
     duplicate: Flags  # n: an event id seen before; it changed nothing
 
 
@@ -68,37 +72,20 @@ class Profiles:
         return row
 
     def apply(self, rows: Ints, events: EventColumns) -> Applied:
-        """Take the events, in order, through the rows of their users.
-
-        A user's k-th event of the batch belongs to round k. Users are laid out by falling number of events,
-        so that each round works on one unbroken block of rows.
-        """
-        users, user_of_event, counts = np.unique(rows, return_inverse=True, return_counts=True)
-        by_count = np.argsort(-counts, kind="stable")
-        place = np.empty_like(by_count)
-        place[by_count] = np.arange(len(by_count))
-        users, counts, user_of_event = users[by_count], counts[by_count], place[user_of_event]
-        by_user = np.argsort(user_of_event, kind="stable")
-        nth = np.empty(len(rows), dtype=np.int64)
-        nth[by_user] = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        order = np.lexsort((user_of_event, nth))  # rounds one after the other, in each the users in their order
-        state_of_event = np.empty_like(order)
-        state_of_event[order] = np.arange(len(order))
-        sizes = np.bincount(nth)
-
-        events = events.take(order)
-        work = self.rows[users]
-        before = work.copy()
-        states = np.empty((len(rows), at.WIDTH))
-        duplicate = np.zeros(len(rows), dtype=np.bool_)
-        start = 0
-        for size in sizes:
-            stop = start + size
-            duplicate[start:stop] = advance(work[:size], events.cut(start, stop), self.rules)
-            states[start:stop] = work[:size]
-            start = stop
-        self.rows[users] = work
-        return Applied(users, before, states, state_of_event, duplicate[state_of_event])
+        """Take the events, in order, through the rows of their users."""
+        users, user = np.unique(rows, return_inverse=True)
+        before = self.rows[users]
+        chains = chains_of(user, before, events, self.rules.time_to_live_ms)
+        rounds = Rounds(chains.of_event, len(chains.owner), ~chains.duplicate)
+        states = np.empty((at.WIDTH, rounds.columns))
+        known = rounds.before[: len(users)]
+        states[:, known] = before.T
+        states[:, rounds.before[len(users) :]] = 0.0
+        advance(states, events.take(rounds.event), rounds, self.rules)
+        last = known.copy()
+        last[chains.owner] = rounds.last  # where a user has several chains the last one counts
+        self.rows[users] = states[:, last].T
+        return Applied(users, known, states, rounds.chains, rounds.of_event, chains.duplicate)
 
     def forget(self, rows: Ints) -> list[str]:
         """Drop these users; returns their ids. Their rows are zeroed and used again."""

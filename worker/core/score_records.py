@@ -7,7 +7,7 @@ add up to the log-odds of `raw`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import orjson
@@ -20,6 +20,7 @@ from worker.core.features import identities, is_plain
 from worker.core.scorecard import Scorecards
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 FRAGMENTS_KEPT = 200_000
 _PLAIN = np.array([is_plain(number) for number in range(len(SLOTS))])
@@ -43,14 +44,14 @@ class ScoreRecords:
             template += b',"' + target.encode() + b'":{"p":%b,"raw":%b,"lift":%b,"model":"' + scorecards.versions[number].encode() + b'"' + why + warming + b"}"
         self._template = template + b"}"
 
-    def encode(self, scored: Scored, states: Floats, margins: Floats, user_ids: Sequence[str], event_ids: Sequence[str | None]) -> list[bytes]:
-        """One record for each of n scores: `states` n x WIDTH name their hashed values, `margins` n x targets are log-odds of the outcome."""
+    def encode(self, scored: Scored, codes: Mapping[str, Ints], margins: Floats, user_ids: Sequence[str], event_ids: Sequence[str | None]) -> list[bytes]:
+        """One record for each of n scores: `codes` (n each) are the hashes behind their hashed bins, by slot; `margins` n x targets are log-odds."""
         if not len(margins):
             return []
         targets = range(margins.shape[1])
         columns = self._numbers(scored, margins)
         if self.reasons:
-            columns = self._with_reasons(columns, scored, states, margins)
+            columns = self._with_reasons(columns, scored, codes, margins)
         heads = zip(self._identities(scored), map(orjson.dumps, user_ids), scored.time_ms.tolist(), _causes(scored, event_ids), strict=True)
         template = self._template
         bodies = zip(*(column for target in targets for column in columns[target]), strict=True)
@@ -63,9 +64,9 @@ class ScoreRecords:
             for offset, mark in zip(scored.offset.tolist(), scored.mark.tolist(), strict=True)
         ]
 
-    def _with_reasons(self, columns: list[list[list[bytes]]], scored: Scored, states: Floats, margins: Floats) -> list[list[list[bytes]]]:
+    def _with_reasons(self, columns: list[list[list[bytes]]], scored: Scored, codes: Mapping[str, Ints], margins: Floats) -> list[list[list[bytes]]]:
         slots, points = self.scorecards.top(scored.bins, self.reasons)
-        identity = _identify(slots, scored.bins, states)
+        identity = _identify(slots, scored.bins, codes)
         rest = _texts(np.round((margins - np.array(self.scorecards.intercepts) - points.sum(axis=2)) * np.array(self.sign), 4).astype(np.float32))
         width = len(columns)
         for target, column in enumerate(columns):
@@ -78,7 +79,7 @@ class ScoreRecords:
                 if value and value not in fragments:
                     row, nth = divmod(place, self.reasons)
                     slot = int(slots[row, target, nth])
-                    name = self.names.name(slot, scored.bins[row], states[row])
+                    name = self.names.name(slot, scored.bins[row], {text: int(hashes[row]) for text, hashes in codes.items()})
                     weight = self.sign[target] * float(self.scorecards.weights[target][scored.bins[row, slot]])
                     fragments[value] = b"[" + orjson.dumps(name) + b"," + orjson.dumps(round(weight, 4)) + b"]"
             if 0 in mine:  # some scores have fewer active bins than reasons asked for
@@ -101,7 +102,7 @@ class ScoreRecords:
         return [[texts[3 * target + number :: width] for number in range(3)] for target in range(margins.shape[1])]
 
 
-def _identify(slots: NDArray[np.intp], bins: NDArray[np.int32], states: Floats) -> NDArray[np.int64]:
+def _identify(slots: NDArray[np.intp], bins: NDArray[np.int32], codes: Mapping[str, Ints]) -> Ints:
     """The identity of each chosen slot's value: n x targets x reasons."""
     flat = slots.reshape(-1)
     row = np.repeat(np.arange(len(slots)), slots[0].size)
@@ -109,7 +110,8 @@ def _identify(slots: NDArray[np.intp], bins: NDArray[np.int32], states: Floats) 
     hashed = np.flatnonzero(~_PLAIN[flat])
     for slot in np.unique(flat[hashed]).tolist():
         mine = hashed[flat[hashed] == slot]
-        out[mine] = identities(slot, bins[row[mine]], states[row[mine]])
+        rows = row[mine]
+        out[mine] = identities(slot, bins[rows], {name: hashes[rows] for name, hashes in codes.items()})
     return out.reshape(slots.shape)
 
 

@@ -27,7 +27,7 @@ class Silent:
     row: Ints
     time_ms: Ints
     mark: Ints
-    state: Floats
+    state: Floats  # WIDTH x m: a state a column
     after: Ints  # index of the turn's event that it follows, -1 if that came in an earlier turn
 
     def __len__(self) -> int:
@@ -36,7 +36,7 @@ class Silent:
 
 def join(parts: list[Silent]) -> Silent:
     """Several lots of silent moments as one."""
-    return Silent(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Silent)))
+    return Silent(*(np.concatenate([getattr(part, field.name) for part in parts], axis=-1) for field in fields(Silent)))
 
 
 class Silence:
@@ -50,9 +50,12 @@ class Silence:
     def _passed(self, last_ms: Ints, watermark_ms: Ints | int) -> Ints:
         return np.searchsorted(self.offsets, watermark_ms - last_ms, side="left")
 
-    def within(self, intervals: Intervals, start_ms: int, end_ms: int) -> Silent:
-        """The silent moments between the events of a turn's users, from the watermark before the turn to the one after it; sets their next timers."""
-        last = intervals.state[:, at.LAST].astype(np.int64)
+    def within(self, intervals: Intervals, states: Floats, start_ms: int, end_ms: int) -> Silent:
+        """The silent moments between the events of a turn's users, from the watermark before the turn to the one after it; sets their next timers.
+
+        `states` are those that the intervals refer to.
+        """
+        last = intervals.last_ms
         passed = self._passed(last, intervals.until_ms)
         same = np.concatenate([[False], (intervals.row[1:] == intervals.row[:-1]) & (last[1:] == last[:-1])]) if len(last) else np.zeros(0, dtype=np.bool_)
         before = np.where(intervals.after < 0, self._passed(last, start_ms), 0)
@@ -64,7 +67,7 @@ class Silence:
         which = np.repeat(np.arange(len(fires)), fires)
         nth = np.arange(len(which)) - np.repeat(np.cumsum(fires) - fires, fires)
         mark = np.minimum(before, self.marks)[which] + nth
-        return Silent(intervals.row[which], last[which] + self.offsets[mark], mark, intervals.state[which], intervals.after[which])
+        return Silent(intervals.row[which], last[which] + self.offsets[mark], mark, states[:, intervals.state[which]], intervals.after[which])
 
     def due(self, profiles: Profiles, busy: Ints, end_ms: int) -> tuple[Silent, Ints]:
         """The silent moments of everybody but the `busy` before the watermark `end_ms`, and all rows whose time to live has passed."""
@@ -80,11 +83,11 @@ class Silence:
             expired = mark >= self.marks
             gone.append(row[expired])
             time, row, last, mark = time[~expired], row[~expired], last[~expired], mark[~expired]
-            parts.append(Silent(row, time, mark, profiles.rows[row], np.full(len(row), -1, dtype=np.int64)))
+            parts.append(Silent(row, time, mark, profiles.rows[row].T, np.full(len(row), -1, dtype=np.int64)))
             self.timers.add(last + self.offsets[mark + 1], row, last)
         if not parts:
             nothing = np.zeros(0, dtype=np.int64)
-            return Silent(nothing, nothing, nothing, np.zeros((0, at.WIDTH)), nothing), nothing
+            return Silent(nothing, nothing, nothing, np.zeros((at.WIDTH, 0)), nothing), nothing
         return join(parts), np.concatenate(gone)
 
     def plan(self, rows: Ints, last_ms: Ints, watermark_ms: int) -> None:

@@ -12,7 +12,7 @@ from tests.core.runs import DEFAULTS, run, scorecards
 from tests.core.shops import shop
 from worker.core.bin_names import BinNames
 from worker.core.feature_slots import SLOTS
-from worker.core.profile_layout import WIDTH
+from worker.core.features import HASHED_COLUMNS
 from worker.core.score_records import ScoreRecords
 
 VALUES = shop(11, 300)
@@ -57,7 +57,7 @@ def test_with_every_slot_asked_for_nothing_is_left_to_the_rest() -> None:
     scored = next(scored for scored in done.scored if len(scored.row))
     count, margins = len(scored.row), cards.margins(scored.bins)
     encoder = ScoreRecords(cards, [False, False, True], BinNames(done.pipeline.state.labels), len(SLOTS), 0)
-    texts = encoder.encode(scored, np.zeros((count, WIDTH)), margins, ["u"] * count, [None] * count)
+    texts = encoder.encode(scored, {name: np.zeros(count, dtype=np.int64) for name in HASHED_COLUMNS}, margins, ["u"] * count, [None] * count)
     for row, record in enumerate(map(json.loads, texts)):
         for number, target in enumerate(cards.targets):
             score = record[target]

@@ -1,0 +1,63 @@
+"""The columns of events that profiles are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core import profile_layout as at
+from worker.core.event_names import EVENT_NAMES
+from worker.core.profile_layout import KIND_OF_EVENT, KINDS
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+KIND_BY_NAME: Ints = np.array([KINDS.index(KIND_OF_EVENT.get(name, "other")) for name in EVENT_NAMES], dtype=np.int64)
+OTHER, VIEW_ITEM, ADD_TO_CART, PURCHASE = (KINDS.index(k) for k in ("other", "view_item", "add_to_cart", "purchase"))
+REFUND = EVENT_NAMES.index("refund")
+SET_BITS = 52  # a set of hashes is one float64: as many bits as its whole numbers are exact to
+LATEST = at.ITEM - at.CATEGORY + 1
+
+
+@dataclass(slots=True)
+class EventColumns:
+    """n events; times in epoch ms, hashes 0 and numbers NaN where absent."""
+
+    time_ms: Floats
+    watermark_ms: Ints  # of the partition when the event is applied
+    name: Ints
+    kind: Ints  # KIND_BY_NAME of the name
+    offset: Ints
+    event: Ints
+    session: Ints
+    order: Ints
+    latest: Floats  # LATEST x n: hashes of category, path, country, device, medium and item
+    bits: Ints  # 2 x n: the category's and the path's bit in a 52-bit set
+    price: Floats
+    quantity: Floats
+    revenue: Floats
+    discount: Floats
+
+    def take(self, index: Ints) -> EventColumns:
+        """The events at `index`, as new columns."""
+        return EventColumns(*(getattr(self, name)[..., index] for name in _FIELDS))
+
+
+_FIELDS = tuple(field.name for field in fields(EventColumns))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an event does depends on these: spans of time, and the event names whose latest time targets watch."""
+
+    session_gap_ms: int
+    time_to_live_ms: int
+    watched: tuple[int, ...] = ()
+
+
+def set_bit(code: Ints) -> Ints:
+    """A hash's bit in a set of SET_BITS, 0 for an absent value."""
+    return np.where(code != 0, np.left_shift(1, code % SET_BITS), 0)
