@@ -12,13 +12,17 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from typing import NamedTuple, NoReturn
 
 import pytest
 
-from worker.demo.broker import Broker, BrokerMissing, BrokerOptions, Image, Jars, Running, find
+from tests.kafka.certificates import Authority, Certificate, OpensslMissing
+from tests.kafka.proxy import Proxy
+from worker.demo.broker import Broker, BrokerMissing, BrokerOptions, Image, Jars, Listener, Running, find
 from worker.errors import ClickscoreError
 
 NOT_RUN = "this test needs a real Kafka broker"
+PROXIED = "PROXIED"  # the listener that advertises the proxy
 # What would take a broker some ten seconds by default: seeing that it was killed, and aborting a transaction that was left open.
 IMPATIENT = {
     "broker.session.timeout.ms": "3000",
@@ -26,15 +30,17 @@ IMPATIENT = {
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
 }
 
+BOSS, GUEST, PASSWORD = "boss", "guest", "to-be-or-not"  # users of secure_broker
+
 StartBroker = Callable[..., Broker]
 FreshName = Callable[[str], str]
 
 
 @pytest.fixture(scope="session")
-def start_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartBroker]:
+def start_broker(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[StartBroker]:
     """Starts one more broker of ours, with BrokerOptions or without; all are killed at the end of the run, those that are needed shorter by their test."""
     started: list[Broker] = []
-    source = _source()
+    source = _source(pytestconfig)
 
     def start(options: BrokerOptions | None = None) -> Broker:
         options = options or BrokerOptions()
@@ -50,9 +56,26 @@ def start_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartBrok
 
 
 @pytest.fixture(scope="session")
-def broker(start_broker: StartBroker) -> Broker:
+def proxy_of_the_run() -> Iterator[Proxy]:
+    proxy = Proxy()
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="session")
+def broker(start_broker: StartBroker, proxy_of_the_run: Proxy) -> Broker:
     """The broker of this test run, which all tests share: it may be restarted or paused, but not left so. Names of one's own keep tests apart."""
-    return start_broker()
+    broker = start_broker(BrokerOptions((Listener(PROXIED, "PLAINTEXT", proxy_of_the_run.address),)))
+    proxy_of_the_run.target = broker.address(PROXIED)
+    return broker
+
+
+@pytest.fixture
+def proxy(broker: Broker, proxy_of_the_run: Proxy) -> Iterator[Proxy]:
+    """A proxy before `broker`, without rules at first: a client that bootstraps from `proxy.address` comes through it with everything."""
+    proxy_of_the_run.reset()
+    yield proxy_of_the_run
+    proxy_of_the_run.reset()
 
 
 @pytest.fixture(scope="session")
@@ -72,6 +95,33 @@ def own_broker(start_broker: StartBroker) -> Iterator[Broker]:
     broker.kill()
 
 
+class SecureBroker(NamedTuple):
+    """A broker with a listener of every kind of security. Without an access control list only BOSS may do anything, and clients without a login."""
+
+    broker: Broker
+    authority: Authority
+    client: Certificate  # the user CN=client at the listener SSL_MUTUAL, who may do everything as well
+
+
+@pytest.fixture(scope="session")
+def secure_broker(start_broker: StartBroker, tmp_path_factory: pytest.TempPathFactory) -> SecureBroker:
+    """Listeners SSL, SSL_MUTUAL (a client certificate is required), SASL_PLAINTEXT and SASL_SSL, and PLAINTEXT to set things up."""
+    try:
+        authority = Authority(tmp_path_factory.mktemp("certificates"))
+        server, client = authority.issue("broker").bundle_file, authority.issue("client")
+    except OpensslMissing as missing:
+        not_run(missing)
+    listeners = (
+        Listener("SSL", "SSL", certificate=server),
+        Listener("SSL_MUTUAL", "SSL", certificate=server, authority=authority.certificate_file, client_certificate=True),
+        Listener("SASL_PLAINTEXT", "SASL_PLAINTEXT"),
+        Listener("SASL_SSL", "SASL_SSL", certificate=server),
+    )
+    super_users = ("ANONYMOUS", BOSS, "CN=client")
+    options = BrokerOptions(listeners, {BOSS: PASSWORD, GUEST: PASSWORD}, authorizer=True, super_users=super_users)
+    return SecureBroker(start_broker(options), authority, client)
+
+
 @pytest.fixture
 def fresh_name(request: pytest.FixtureRequest) -> FreshName:
     """Makes names that only this test has: fresh_name("group")."""
@@ -86,17 +136,22 @@ def topic_name(fresh_name: FreshName) -> str:
     return fresh_name("topic")
 
 
-def _source() -> Jars | Image:
-    """What brokers of ours are started from: KAFKA_BOOTSTRAP is not ours to start."""
+def _source(config: pytest.Config) -> Jars | Image:
+    """What brokers of ours are started from; KAFKA_BOOTSTRAP is not ours to start."""
+
+    def say(what: str) -> None:
+        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{what}", flush=True)
+
     try:
-        source = find({name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP"})
+        source = find({name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP"}, say=say)
     except BrokerMissing as missing:
         not_run(missing)
     assert not isinstance(source, Running)
     return source
 
 
-def not_run(missing: ClickscoreError) -> None:
+def not_run(missing: ClickscoreError) -> NoReturn:
     """End the test: with CI=true as failed, else as not run, of which the summary speaks."""
     reason = f"{NOT_RUN}: {missing}"
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
