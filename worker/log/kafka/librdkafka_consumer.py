@@ -208,10 +208,10 @@ def membership_of(token: bytes) -> Membership | None:
     Source: rd_kafka_consumer_group_metadata_write() in rdkafka_cgrp.c: head, generation (int32 in this machine's byte order), group, NUL,
     member id, NUL, and the member's static name.
     """
+    if not token.startswith(_TOKEN_HEAD):
+        raise LogUnusable("confluent-kafka writes group metadata in a layout that is unknown here", todo="install confluent-kafka 2.16")
     (generation,) = struct.unpack_from("=i", token, len(_TOKEN_HEAD))
     member_id = token[len(_TOKEN_HEAD) + 4 :].split(b"\0", 2)[1].decode()
-    if not token.startswith(_TOKEN_HEAD):
-        raise LogUnusable("this version of confluent-kafka writes group metadata in an unknown layout", todo="install confluent-kafka 2.16")
     return Membership(generation, member_id, token) if generation >= 0 and member_id else None
 
 
