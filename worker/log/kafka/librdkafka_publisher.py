@@ -123,7 +123,7 @@ def _drop(dropped: list[confluent_kafka.Producer]) -> None:
 
 
 def _places(positions: Mapping[TopicPartition, Position]) -> list[confluent_kafka.TopicPartition]:
-    return [confluent_kafka.TopicPartition(name.topic, name.partition, position.offset, position.metadata or None) for name, position in positions.items()]
+    return [confluent_kafka.TopicPartition(name.topic, name.partition, position.offset, position.metadata) for name, position in positions.items()]
 
 
 class _Reports:
