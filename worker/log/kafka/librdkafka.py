@@ -62,7 +62,7 @@ class Librdkafka:
         return LibrdkafkaPublisher(self._connection, publisher_settings(self._connection, transactional_id))
 
     def reader(self, topic: str, starts: Mapping[int, int]) -> Reader:
-        """A reader of the partitions in `starts`, each from its offset; does not wait for the cluster."""
+        """Waits until the cluster has told of the topic, at most request_ms. Raises UnknownTopic, LogUnavailable, LogUnusable."""
         from worker.log.kafka.librdkafka_consumer import LibrdkafkaReader
 
         return LibrdkafkaReader(self._connection, reader_settings(self._connection), topic, starts)
@@ -115,7 +115,6 @@ def _consumer_settings(connection: Connection) -> Settings:
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
-        "allow.auto.create.topics": False,
         "check.crcs": True,
         "message.max.bytes": connection.largest_record_bytes,
         "max.partition.fetch.bytes": _FETCH_BYTES,
@@ -138,6 +137,7 @@ def _common_settings(connection: Connection) -> Settings:
         "socket.timeout.ms": timings.request_ms,
         "socket.connection.setup.timeout.ms": max(timings.request_ms, 1_000),
         "socket.keepalive.enable": True,
+        "allow.auto.create.topics": False,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
         "retry.backoff.ms": 20,

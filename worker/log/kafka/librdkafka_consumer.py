@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import methodcaller
 from typing import NamedTuple, cast
 
 import confluent_kafka
@@ -17,8 +18,10 @@ from worker.log.kafka.connection import Connection
 from worker.log.kafka.librdkafka import Settings, close_within
 from worker.log.kafka.librdkafka_errors import Troubles, cause, log_error, made
 
+_TOPIC_WAIT_S = 1.0  # brokers learn of a new topic a moment after it was made
 _MOST_AT_ONCE = 1_000_000  # of consume()
 _SLICE_S = 0.05  # librdkafka does not return early when the assignment changes: look that often
+_headers_of = cast("Callable[[Message], list[tuple[str, bytes | None]] | None]", methodcaller("headers"))
 _NOBODY = Assignment(None, frozenset())
 _TOKEN_HEAD = b"CGMDv2:"  # rd_kafka_consumer_group_metadata_write(): head, generation, group\0, member\0, ...
 
@@ -149,7 +152,30 @@ class LibrdkafkaReader:
         self._topic = topic
         self._positions = dict(starts)
         self._consumer = made(confluent_kafka.Consumer, settings, self._troubles)
-        self._begin()
+        try:
+            self._require_topic()
+            self._begin()
+        except LogError:
+            self.close()
+            raise
+
+    def _require_topic(self) -> None:
+        """Wait until the cluster has told of the topic: librdkafka itself would wait for ever for one that is not there."""
+        begun = time.monotonic()
+        while True:
+            try:
+                told = self._consumer.list_topics(self._topic, timeout=self._request_s).topics[self._topic]
+            except KafkaException as exception:
+                self._consumer.consume(1, 0)  # hands over what was met in the background
+                raise self._troubles.explained(cause(exception), f"asking for topic {self._topic}") from None
+            missing = self._positions.keys() - told.partitions.keys()
+            if told.error is None and not missing:
+                return
+            error = told.error or KafkaError(KafkaError._UNKNOWN_PARTITION, f"topic {self._topic} has no partition {min(missing)}")
+            passing = error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+            if not passing or time.monotonic() - begun > _TOPIC_WAIT_S:
+                raise self._troubles.explained(error, f"asking for topic {self._topic}")
+            time.sleep(_SLICE_S)
 
     def _begin(self) -> None:
         self._consumer.assign([confluent_kafka.TopicPartition(self._topic, partition, offset) for partition, offset in self._positions.items()])
@@ -241,9 +267,12 @@ def by_partition(messages: list[Message]) -> tuple[dict[TopicPartition, list[Rec
 
 
 def _headers(message: Message) -> Headers:
-    """confluent-kafka cannot decode a header whose name is not UTF-8: such a record's headers are left out, for it must not stop the reading."""
+    """Of a record with a header whose name is not UTF-8 none: confluent-kafka leaves a hole in memory where the name should be.
+
+    It reports that only to callers that look. message.headers() does not always: CPython's own shortcut for such calls leaves the check out.
+    """
     try:
-        headers = cast("list[tuple[str, bytes | None]] | None", message.headers())
-    except (SystemError, UnicodeDecodeError):
+        headers = _headers_of(message)
+    except SystemError:
         return ()
     return tuple((name, value or b"") for name, value in headers) if headers else ()

@@ -48,10 +48,17 @@ def log_error(error: KafkaError, where: str) -> LogError:
     return failure(_SAME_AS.get(code), text, where)
 
 
-def cause(exception: KafkaException) -> KafkaError:
-    """What a KafkaException carries."""
-    error = exception.args[0]
-    return error if isinstance(error, KafkaError) else KafkaError(KafkaError._FAIL, str(error))
+def cause(exception: BaseException) -> KafkaError:
+    """What a KafkaException carries.
+
+    confluent-kafka raises fatal errors from within a callback, and then calls the next one all the same: Python makes a SystemError of that.
+    """
+    found: BaseException | None = exception
+    while found is not None:
+        if isinstance(found, KafkaException) and isinstance(found.args[0], KafkaError):
+            return found.args[0]
+        found = found.__cause__ or found.__context__
+    return KafkaError(KafkaError._FAIL, str(exception))
 
 
 class Troubles:
@@ -74,6 +81,11 @@ class Troubles:
             self._serious = found
         if error.code() != KafkaError._ALL_BROKERS_DOWN or not self._last:  # that one follows the error that says why
             self._last = found.problems[0].what
+
+    @property
+    def any(self) -> bool:
+        """Whether there was any at all."""
+        return bool(self._last)
 
     def raise_serious(self) -> None:
         """Raise what no retry helps, such as a refused login, if there was any since the last call."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -29,12 +30,25 @@ class LibrdkafkaPublisher:
         self._deadline = 0.0
         self._producer: confluent_kafka.Producer | None = made(confluent_kafka.Producer, settings, self._troubles)
         try:
-            self._live.init_transactions(self._request_s)
-        except KafkaException as exception:
-            self._live.poll(0)  # what librdkafka met meanwhile, such as a refused login
-            error = self._troubles.explained(cause(exception), "getting the transactional id")
+            self._take_id()
+        except LogError:
             self.close()
-            raise error from None
+            raise
+
+    def _take_id(self) -> None:
+        """Get the transactional id. Gives up after request_ms if there was any trouble till then, else after the watchdog's time.
+
+        A cluster that is asked for the first id of all makes itself a topic for them first, and that may take longer than a request.
+        """
+        self._deadline = time.monotonic() + self._watchdog_s
+        while True:
+            try:
+                return self._live.init_transactions(min(self._request_s, self._left_s()))
+            except KafkaException as exception:
+                self._hear()
+                error = cause(exception)
+                if error.code() != KafkaError._TIMED_OUT or self._troubles.any or self._left_s() <= 0:
+                    raise self._troubles.explained(error, "getting the transactional id") from None
 
     def publish(self, records: Sequence[Outgoing], positions: Mapping[TopicPartition, Position], membership: Membership | None) -> None:
         """See client.Publisher. The five steps of a transaction (KIP-98, KIP-447); before the fifth, an error means that nothing was published.
@@ -56,13 +70,13 @@ class LibrdkafkaPublisher:
             # 4. The group's positions, in the name of the member and the generation that was noted when the partitions were assigned.
             if membership is not None:
                 self._live.send_offsets_to_transaction(_places(positions), membership.token, self._left_s())
-        except KafkaException as exception:
+        except (KafkaException, SystemError) as exception:
             raise self._before_commit(cause(exception), reports) from None
         # 5. Commit. Whatever goes wrong from here on, the wish may have reached the broker.
         try:
             self._live.commit_transaction(self._left_s())
-        except KafkaException as exception:
-            self._live.poll(0)
+        except (KafkaException, SystemError) as exception:
+            self._hear()
             error = self._troubles.explained(cause(exception), "committing the transaction")
             raise InDoubt(error.problems[0].what, self._troubles.where) from None
 
@@ -85,7 +99,7 @@ class LibrdkafkaPublisher:
 
     def _before_commit(self, error: KafkaError, reports: _Reports) -> LogError:
         """The error that began it: after a first one, librdkafka says of every call and record only that the transaction has failed."""
-        self._live.poll(0)
+        self._hear()
         if error.code() in _CONSEQUENCES and reports.failed is not None:
             error = reports.failed
         if error.code() in _CONSEQUENCES:
@@ -94,6 +108,11 @@ class LibrdkafkaPublisher:
             except KafkaException as exception:
                 error = cause(exception)
         return self._troubles.explained(error, "writing the transaction")
+
+    def _hear(self) -> None:
+        """Let librdkafka tell what it has met in the background, such as a refused login. A fatal error it raises, each time."""
+        with suppress(KafkaException, SystemError):
+            self._live.poll(0)
 
     @property
     def _live(self) -> confluent_kafka.Producer:
