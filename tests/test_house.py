@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "errors": set(),
     "core": {"core", "errors"},
     "log": {"log", "errors"},
-    "settings": {"core", "errors"},
+    "kafka_settings": {"core", "log", "errors"},
+    "settings": {"kafka_settings", "core", "errors"},
     "configuration": {"configuration", "settings", "core", "errors"},
     "service": {"service", "log", "settings", "core", "errors"},
 }

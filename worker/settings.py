@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.core.settings import UNITS_MS, CoreSettings, Positive, Section, TargetSettings, default_targets, written
+from worker.kafka_settings import KafkaSettings
 
 # A target's table lies beside these keys in a score record, so that it cannot bear one of their names.
 SCORE_KEYS = frozenset({"schema", "score_id", "user_id", "time_ms", "cause", "event_id"})
@@ -87,6 +88,14 @@ class ServiceSettings(Section):
     snapshot_wait_ms: Positive = Field(
         written("60 s"), alias="snapshot_wait", description="A trainer that has learned anything publishes its model at the latest after this time."
     )
+    emission: Literal["every", "latest"] = Field(
+        "every", description="Which scores are published: every one, or of a user's scores in one turn the latest only."
+    )
+    patience_ms: Positive = Field(
+        written("10 min"),
+        alias="patience",
+        description="A worker that cannot reach its log for this long ends with exit code 1, for its supervisor to start anew.",
+    )
     metrics_host: Host = Field("127.0.0.1", description="Address that the metrics are served on; loopback unless it is opened on purpose.")
     metrics_port: int = Field(9108, ge=0, le=65535, description="Port that the metrics are served on; 0 serves none.")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="Form of the log: auto is console on a terminal and json elsewhere.")
@@ -110,6 +119,7 @@ class Settings(CoreSettings, BaseSettings):
     topics: TopicSettings = TopicSettings()
     service: ServiceSettings = ServiceSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
+    kafka: KafkaSettings = KafkaSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.log.forms import EMBEDDED, FORMS, File, Form, Memory
+from tests.log.forms import EMBEDDED, FORMS, File, Form, Kafka, Memory
 from worker.log.contract import Log, Topic
 
 
 @pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Form]:
-    form = FORMS[request.param](tmp_path)
+    if request.param in EMBEDDED:
+        form: Form = EMBEDDED[request.param](tmp_path)
+    else:
+        bootstrap, fresh_name = request.getfixturevalue("bootstrap"), request.getfixturevalue("fresh_name")
+        form = Kafka(bootstrap, request.param, fresh_name("t"))
     yield form
     form.close()
 

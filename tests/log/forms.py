@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from tests.log.prefixed import PrefixedLog
 from worker.log.contract import Log, Polled, Record, Tail, Turns
 from worker.log.embedded import EmbeddedLog
+from worker.log.kafka.connection import Connection, Timings
+from worker.log.kafka.log import ClientName, KafkaLog, open_client
 
 PATIENCE_S = 20.0  # only reached when something is broken
 
@@ -60,8 +63,28 @@ class File:
             log.close()
 
 
+class Kafka:
+    """A cluster that many tests share: this test's topics and groups bear a name before theirs, that it does not see itself."""
+
+    def __init__(self, bootstrap: str, client: ClientName, prefix: str) -> None:
+        timings = Timings(heartbeat_ms=200, session_ms=6_000)
+        self._connection = Connection(bootstrap, timings=timings)
+        self._client, self._prefix = client, prefix
+        self._logs: list[PrefixedLog] = []
+
+    def open(self) -> Log:
+        log = KafkaLog(self._connection, open_client(self._connection, self._client))
+        self._logs.append(PrefixedLog(log, self._prefix))
+        return self._logs[-1]
+
+    def close(self) -> None:
+        for log in self._logs:
+            log.close()
+
+
 EMBEDDED: dict[str, Callable[[Path], Memory | File]] = {"memory": Memory, "file": File}
-FORMS: dict[str, Callable[[Path], Form]] = {**EMBEDDED}
+KAFKA: tuple[ClientName, ...] = ("kafka-python", "librdkafka")
+FORMS = (*EMBEDDED, *KAFKA)
 
 
 def poll_until(turns: Turns, enough: Callable[[list[Record]], bool], limit: int = 1_000) -> list[Record]:

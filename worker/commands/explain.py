@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.commands.config import ConfigOption, SetOption
-from worker.commands.embedded import EmbeddedOption
+from worker.commands.log_options import BootstrapOption, EmbeddedOption, log_flags
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def explain(
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's id, as the events have it.")],
     embedded: EmbeddedOption = None,
+    bootstrap: BootstrapOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the score record as it is.")] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -28,10 +29,10 @@ def explain(
     from worker.configuration import load
     from worker.errors import ClickscoreError
     from worker.service.scores import latest_score
-    from worker.service.topics import open_existing
+    from worker.service.topics import open_existing, place
     from worker.views.score_words import parsed
 
-    settings = load(config, assignments or (), {"--embedded": ("embedded.path", embedded)}).settings
+    settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
     log, topic = open_existing(settings), settings.topics.scores
     try:
         found = latest_score(log, topic, user)
@@ -40,7 +41,7 @@ def explain(
     if found is None or found.value is None:
         raise ClickscoreError(
             f"there is no score of user {user!r}",
-            f"log {settings.embedded.path}, topic {topic}",
+            f"log {place(settings)}, topic {topic}",
             "check the id (clickscore top lists some), and that a worker has scored the user's events",
         )
     if as_json:

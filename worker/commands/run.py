@@ -7,11 +7,16 @@ from typing import Annotated, Any
 import typer
 
 from worker.commands.config import ConfigOption, SetOption
-from worker.commands.embedded import EmbeddedOption, PartitionsOption
+from worker.commands.log_options import BootstrapOption, EmbeddedOption, PartitionsOption, log_flags
 
 
 def run(
     embedded: EmbeddedOption = None,
+    bootstrap: BootstrapOption = None,
+    member: Annotated[
+        str | None,
+        typer.Option("--member", metavar="NAME", help="Name of this worker, the same after a restart: it keeps its partitions by it; else the host's."),
+    ] = None,
     roles: Annotated[str | None, typer.Option("--roles", metavar="ROLES", help="scorer, trainer, or both: scorer,trainer (the default).")] = None,
     metrics_port: Annotated[int | None, typer.Option("--metrics-port", metavar="N", help="Serve metrics on this port; 0 serves none.")] = None,
     partitions: PartitionsOption = None,
@@ -21,14 +26,14 @@ def run(
     """Score events as they come, and learn from their outcomes.
 
     Runs until SIGTERM or Ctrl-C, then finishes its turn, publishes what it has learned, and exits 0. Scores, models and dead letters go to the
-    log; `clickscore tap`, `top` and `explain` read them while it runs. Several processes may share one log: give each a name of its own with
-    --set service.member=NAME.
+    log; `clickscore tap`, `top` and `explain` read them while it runs. Several processes may share one log: give each a --member name of its own.
     """
     from worker.configuration import load
     from worker.service.assembly import run_service
 
     options: dict[str, tuple[str, Any]] = {
-        "--embedded": ("embedded.path", embedded),
+        **log_flags(embedded, bootstrap),
+        "--member": ("service.member", member),
         "--roles": ("service.roles", _listed(roles)),
         "--metrics-port": ("service.metrics_port", metrics_port),
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.commands.config import ConfigOption, SetOption
-from worker.commands.embedded import EmbeddedOption
+from worker.commands.log_options import BootstrapOption, EmbeddedOption, log_flags
 
 if TYPE_CHECKING:
     from worker.log.contract import Log, Record
@@ -21,6 +21,7 @@ LAST_SHOWN = -10
 def tap(
     topic: Annotated[str, typer.Argument(metavar="TOPIC", help="events, scores, examples, deadletter, profiles, models, or a full name.")],
     embedded: EmbeddedOption = None,
+    bootstrap: BootstrapOption = None,
     start: Annotated[str, typer.Option("--from", metavar="WHERE", help="earliest, latest, an offset, or -N for the last N of each partition.")] = str(
         LAST_SHOWN
     ),
@@ -37,7 +38,7 @@ def tap(
     from worker.configuration import load
     from worker.service.topics import full_name, open_existing
 
-    settings = load(config, assignments or (), {"--embedded": ("embedded.path", embedded)}).settings
+    settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
     log = open_existing(settings)
     try:
         name = full_name(settings, topic)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worker.commands.config import ConfigOption, SetOption
-from worker.commands.embedded import EmbeddedOption
+from worker.commands.log_options import BootstrapOption, EmbeddedOption, log_flags
 
 if TYPE_CHECKING:
     from worker.log.contract import Record
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def top(
     target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="purchase, intent, churn, or one of your own; else the first.")] = None,
     embedded: EmbeddedOption = None,
+    bootstrap: BootstrapOption = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="How many users to list.")] = 20,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -28,9 +29,9 @@ def top(
     from worker.configuration import load
     from worker.errors import ClickscoreError
     from worker.service.scores import latest_scores
-    from worker.service.topics import open_existing
+    from worker.service.topics import open_existing, place
 
-    settings = load(config, assignments or (), {"--embedded": ("embedded.path", embedded)}).settings
+    settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
     name = target or next(iter(settings.targets))
     if name not in settings.targets:
         raise ClickscoreError(f"there is no target {name!r}", "the configuration", f"name one of {', '.join(settings.targets)}")
@@ -42,7 +43,7 @@ def top(
     if not highest:
         raise ClickscoreError(
             f"there is no score for {name} yet",
-            f"log {settings.embedded.path}, topic {settings.topics.scores}",
+            f"log {place(settings)}, topic {settings.topics.scores}",
             "send events, and run a worker: clickscore run",
         )
     _print(name, users, highest, settings)

@@ -85,15 +85,15 @@ def _in_section(path: Path) -> str:
 
 
 def _nearest_key(path: Path) -> str:
-    """Suggest the key that was meant: a near one in the same section, the same one in another section, or the list of all."""
+    """Suggest the key that was meant: the same one in another section, a near one in this section, or the list of all."""
     section = annotation_at(path[:-1])
     known = list(keys_of(section)) if is_section(section) else []
-    close = difflib.get_close_matches(path[-1], known, n=1)
+    elsewhere = sorted({f"[{'.'.join(leaf.path[:-1])}]" if leaf.path[:-1] else "the top" for leaf in leaves() if leaf.path[-1] == path[-1]})
+    close = difflib.get_close_matches(path[-1], known, n=1, cutoff=0.8 if elsewhere else 0.6)
     if not close and path[-1].removesuffix("_ms") in known:
         close = [path[-1].removesuffix("_ms")]
     if close:
         return f"did you mean {close[0]!r}?"
-    elsewhere = sorted({f"[{'.'.join(leaf.path[:-1])}]" if leaf.path[:-1] else "the top" for leaf in leaves() if leaf.path[-1] == path[-1]})
     if elsewhere:
         return f"it belongs to {' or '.join(elsewhere)}"
     return f"known here: {', '.join(known)}" if known else "take it out"

@@ -77,7 +77,8 @@ class Topic:
     `cleanup`: "compact" keeps the last record of each key, "delete" removes from the old end by time and by size,
     "compact,delete" does both. `retention_ms` (age of a record) and `retention_bytes` (size of one partition's keys,
     values and headers) count only with "delete"; None is without limit. A tombstone goes `tombstone_ms` after it was
-    written, which leaves a slow reader that long to see it. Raises ValueError for what Kafka would refuse.
+    written, which leaves a slow reader that long to see it. `record_bytes` raises a broker's limit on the size of one
+    record; an embedded log has none. Raises ValueError for what Kafka would refuse.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Topic:
     retention_ms: int | None = None
     retention_bytes: int | None = None
     tombstone_ms: int = DAY_MS
+    record_bytes: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", self.name) or self.name in (".", ".."):
@@ -186,8 +188,8 @@ class Log(Protocol):
         Raises TopicMismatch when one exists with other partitions or another cleanup policy.
         """
 
-    def topics(self) -> dict[str, Topic]:
-        """All topics by name."""
+    def topics(self, names: Iterable[str] | None = None) -> dict[str, Topic]:
+        """Those of `names` that are there, or all topics, by name."""
 
     def partition_count(self, topic: str) -> int:
         """Raises UnknownTopic."""

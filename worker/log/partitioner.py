@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+
+from worker.log.contract import Message, Topic
+from worker.log.errors import RecordRefused
 
 _MASK = 0xFFFFFFFF
 _M = 0x5BD1E995
@@ -32,3 +36,24 @@ def murmur2(data: bytes) -> int:
 def partition_of(key: bytes, partitions: int) -> int:
     """The partition, 0 <= p < partitions, that Kafka's default partitioner gives a record with this key."""
     return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def placed(topic: Topic, messages: Iterable[Message], keyless: Iterator[int], where: str) -> list[tuple[int, Message]]:
+    """Each message with its partition, in order; those without key and partition go around with the numbers of `keyless`.
+
+    Raises RecordRefused for a message that the topic cannot take.
+    """
+    found = []
+    for message in messages:
+        _, key, _, named = message
+        if key is None and topic.compacted:
+            raise RecordRefused("a record without a key cannot be kept in a compacted topic", f"{where}, topic {topic.name}", "give it a key")
+        if named is None:
+            partition = partition_of(key, topic.partitions) if key is not None else next(keyless) % topic.partitions
+        elif 0 <= named < topic.partitions:
+            partition = named
+        else:
+            remedy = f"name one of 0 to {topic.partitions - 1}, or none"
+            raise RecordRefused(f"there is no partition {named}", f"{where}, topic {topic.name}", remedy)
+        found.append((partition, message))
+    return found

@@ -6,6 +6,7 @@ import socket
 from contextlib import ExitStack
 
 from worker.log.contract import Log
+from worker.log.embedded import EmbeddedLog
 from worker.service.clock import Clock, SystemClock
 from worker.service.happenings import Happenings
 from worker.service.housekeeping import Housekeeping
@@ -16,7 +17,7 @@ from worker.service.metrics import Metrics
 from worker.service.models import Models
 from worker.service.patience import Patience
 from worker.service.scorer import Scorer
-from worker.service.topics import open_log
+from worker.service.topics import open_log, place
 from worker.service.trainer import Trainers
 from worker.settings import Settings
 
@@ -32,17 +33,22 @@ def build_loop(log: Log, settings: Settings, clock: Clock, happened: Happenings,
     Scorers and trainers are groups of their own: their input is shared out apart from each other.
     """
     service, topics, member = settings.service, settings.topics, member_name(settings)
-    patience = Patience(clock, happened, lambda: stop.asked)
+    patience = patience_of(settings, clock, happened, stop)
     scorer = trainers = None
     if "scorer" in service.roles:
         models = Models(log, settings, happened, patience)
-        turns = patience.call("join", lambda: log.turns(service.group, [topics.events], member))
+        turns = patience.call("join", lambda: log.turns(service.group, [topics.events], member, on_gap=settings.kafka.on_gap))
         scorer = Scorer(log, turns, models, settings, clock, happened, patience)
     if "trainer" in service.roles:
         group = trainer_group(settings)
-        learning = patience.call("join", lambda: log.turns(group, [topics.examples], member))
+        learning = patience.call("join", lambda: log.turns(group, [topics.examples], member, on_gap=settings.kafka.on_gap))
         trainers = Trainers(log, learning, group, settings, clock, happened, patience)
     return Loop(scorer, trainers, clock, happened, stop)
+
+
+def patience_of(settings: Settings, clock: Clock, happened: Happenings, stop: Stop) -> Patience:
+    """How long a log that cannot be reached is asked again."""
+    return Patience(clock, happened, lambda: stop.asked, settings.service.patience_ms / 1000)
 
 
 def trainer_group(settings: Settings) -> str:
@@ -56,20 +62,23 @@ def run_service(settings: Settings, partitions: int | None = None) -> None:
     metrics = Metrics(settings.targets)
     happened = Happenings(open_logger(service), metrics, clock)
     with ExitStack() as closing:
-        log = open_log(settings, partitions)
-        closing.callback(log.close)
+        stop = Stop(happened)
+        closing.enter_context(stop.on_signals())
         endpoint = metrics.serve(service.metrics_host, service.metrics_port)
         if endpoint:
             closing.callback(endpoint.close)
-        # scores are compacted too, but not by us at once: who follows them wants each one
-        housekeeping = Housekeeping(log, [settings.topics.profiles, settings.topics.models], clock, happened)
-        stop = Stop(happened)
-        with stop.on_signals():
-            address = f"http://{service.metrics_host}:{service.metrics_port}/metrics" if endpoint else ""
-            happened.worker_started(service.roles, settings.embedded.path, member_name(settings), address)
-            loop = build_loop(log, settings, clock, happened, stop)
-            collect_rarely()
+        address = f"http://{service.metrics_host}:{service.metrics_port}/metrics" if endpoint else ""
+        happened.worker_started(service.roles, place(settings), member_name(settings), address)
+        log = patience_of(settings, clock, happened, stop).call("open log", open_log, settings, partitions)
+        closing.callback(log.close)
+        loop = build_loop(log, settings, clock, happened, stop)
+        collect_rarely()
+        if isinstance(log, EmbeddedLog):
+            # scores are compacted too, but not by us at once: who follows them wants each one
+            housekeeping = Housekeeping(log, [settings.topics.profiles, settings.topics.models], clock, happened)
             housekeeping.start()
             closing.callback(housekeeping.close)
-            loop.run()
-            happened.worker_stopped()
+        else:
+            happened.log_opened(place(settings), log.client.name)
+        loop.run()
+        happened.worker_stopped()

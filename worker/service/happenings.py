@@ -92,6 +92,10 @@ class Happenings:
 
     # ---- the log below
 
+    def log_opened(self, where: str, client: str) -> None:
+        """The cluster was reached, its topics are as they should be, and this client library moves the records."""
+        self._log.info("log opened", log=where, client=client)
+
     def log_unavailable(self, what: str, error: Exception, pause_s: float) -> None:
         """The log could not do something now; it will be asked again."""
         self._metrics.log_retries.inc()

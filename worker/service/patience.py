@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -16,22 +17,23 @@ Result = TypeVar("Result")
 
 
 class Patience:
-    """Repeats calls on the log. Once `stopping` says so, the first refusal is final: nobody waits for a worker that was told to end."""
+    """Repeats calls on the log, for limit_s at most. Once `stopping` says so, the first refusal is final: nobody waits for a worker that was told to end."""
 
-    def __init__(self, clock: Clock, happened: Happenings, stopping: Callable[[], bool]) -> None:
+    def __init__(self, clock: Clock, happened: Happenings, stopping: Callable[[], bool], limit_s: float = math.inf) -> None:
         self._clock = clock
         self._happened = happened
         self._stopping = stopping
+        self._limit_s = limit_s
 
     def call(self, what: str, action: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        """The result of `action` with these arguments; `what` names it in the log. Raises LogUnavailable only when stopping, all else at once."""
+        """The result of `action` with these arguments; `what` names it in the log. Raises LogUnavailable when stopping or at the limit, all else at once."""
         pause_s, began_s = FIRST_PAUSE_S, self._clock.elapsed_s()
         tries = 1
         while True:
             try:
                 result = action(*args, **kwargs)
             except LogUnavailable as error:
-                if self._stopping():
+                if self._stopping() or self._clock.elapsed_s() - began_s + pause_s > self._limit_s:
                     raise
                 self._happened.log_unavailable(what, error, pause_s)
                 self._clock.sleep(pause_s)

@@ -42,6 +42,7 @@ class Scorer:
         self._happened = happened
         self._patience = patience
         self._topics = settings.topics
+        self._every = settings.service.emission == "every"
         self._example_partition = target_partitions(settings)
         self.pipelines: dict[int, Pipeline] = {}
         self._aged_s: dict[int, float] = {}  # by partition: until when its silence has been counted
@@ -69,6 +70,9 @@ class Scorer:
         read = sum(map(len, polled.records.values()))
         polled_s = self._clock.elapsed_s()
         self._follow(polled)
+        if polled.lost & polled.records.keys():  # by a rebalance between two polls of this turn: before any pipeline has worked on it
+            self._turns.abort()
+            return True
 
         restored_s = self._clock.elapsed_s()
         turns = self._work(polled, full=read >= self._settings.service.turn_events)
@@ -165,7 +169,8 @@ class Scorer:
         send, topics = self._turns.send, self._topics
         reasons: Counter[str] = Counter()
         for partition, turn in turns.items():
-            send(topics.scores, [Message(value, user.encode(), partition=partition) for user, value in turn.scores])
+            scores = turn.scores if self._every else list(dict(turn.scores).items())
+            send(topics.scores, [Message(value, user.encode(), partition=partition) for user, value in scores])
             send(topics.profiles, [Message(value, key, partition=partition) for key, value in turn.changes])
             send(
                 topics.examples,

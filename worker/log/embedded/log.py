@@ -80,10 +80,12 @@ class EmbeddedLog:
                 "configure the topic as it is, or start with a new log",
             )
 
-    def topics(self) -> dict[str, Topic]:
-        """All topics by name, in order of their names."""
+    def topics(self, names: Iterable[str] | None = None) -> dict[str, Topic]:
+        """In order of their names."""
         with self._store.snapshot():
-            return self._read_topics()
+            there = self._read_topics()
+        wanted = there.keys() if names is None else set(names)
+        return {name: topic for name, topic in there.items() if name in wanted}
 
     def _read_topics(self) -> dict[str, Topic]:
         rows = self._store.connection.execute("SELECT name, partitions, cleanup, retention_ms, retention_bytes, tombstone_ms FROM topics ORDER BY name")

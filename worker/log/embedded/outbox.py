@@ -9,8 +9,7 @@ from itertools import count
 
 from worker.log.contract import Headers, Message, Topic
 from worker.log.embedded.store import OFFSET_BITS
-from worker.log.errors import RecordRefused
-from worker.log.partitioner import partition_of
+from worker.log.partitioner import placed
 
 _Row = tuple[bytes | None, bytes | None, bytes | None]  # key, packed headers, value
 _LENGTHS = struct.Struct(">II")
@@ -29,16 +28,7 @@ class Outbox:
     def add(self, topic: Topic, partition_ids: list[int], messages: Iterable[Message], where: str) -> None:
         """Raises RecordRefused, and has then added none."""
         routed: dict[int, list[_Row]] = {}
-        for value, key, headers, named in messages:
-            if key is None and topic.compacted:
-                raise RecordRefused("a record without a key cannot be kept in a compacted topic", f"{where}, topic {topic.name}", "give it a key")
-            if named is None:
-                partition = partition_of(key, topic.partitions) if key is not None else next(self._keyless) % topic.partitions
-            elif 0 <= named < topic.partitions:
-                partition = named
-            else:
-                remedy = f"name one of 0 to {topic.partitions - 1}, or none"
-                raise RecordRefused(f"there is no partition {named}", f"{where}, topic {topic.name}", remedy)
+        for partition, (value, key, headers, _) in placed(topic, messages, self._keyless, where):
             routed.setdefault(partition, []).append((key, pack_headers(headers) if headers else None, value))
         for partition, rows in routed.items():
             self._rows.setdefault(partition_ids[partition], []).extend(rows)

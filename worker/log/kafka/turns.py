@@ -1,0 +1,281 @@
+"""The contract's Turns on Kafka: who owns which partition, from where it is read, and whether a commit took place.
+
+Everything of a turn waits in memory until commit(), which publishes it in one transaction together with positions of the group. The transaction
+always carries at least one position, for that is where the broker checks that this member still belongs to the group's generation (KIP-447).
+Each position is committed with the turn's own number as its metadata: when the answer to a commit is lost, the metadata tells what happened.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import count
+
+from worker.log.contract import Message, OnGap, Polled, Record, Start, TopicPartition
+from worker.log.errors import Fenced, LogError, LogUnavailable, MemberReplaced, OffsetOutOfRange
+from worker.log.kafka.client import Assignment, Client, InDoubt, Membership, Outgoing, Position, Publisher
+from worker.log.kafka.cluster import Cluster
+from worker.log.partitioner import placed
+
+JOIN_WAIT_S = 1.0  # for the group to take us in, when it is asked first; the polls go on waiting
+
+
+class KafkaTurns:
+    """Made by KafkaLog.turns()."""
+
+    def __init__(self, client: Client, cluster: Cluster, group: str, member: str, topics: Sequence[str], start: Start, on_gap: OnGap) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._group, self._member = group, member
+        self._start, self._on_gap = start, on_gap
+        self._where = f"{cluster.where}, group {group}, member {member}"
+        self._consumer = client.consumer(group, member, topics)
+        self._publisher: Publisher | None = None
+        self._membership: Membership | None = None
+        self._positions: dict[TopicPartition, int] = {}  # of what is assigned: the next offset to be handed out
+        self._committed: dict[TopicPartition, int] = {}  # … and the group's position, where it has one
+        self._unknown: set[TopicPartition] = set()  # … of which the position must be read from the group first
+        self._moved = False  # the client does not read from our positions yet
+        self._delivered: dict[TopicPartition, int] = {}  # of the open turn: the offset after the last record handed out
+        self._outbox: list[Outgoing] = []
+        self._over = ""  # why the open turn can only be aborted
+        self._doubt: tuple[TopicPartition, str] | None = None  # the mark by which to find out whether the open turn was committed
+        self._replaced: MemberReplaced | None = None
+        self._gained: frozenset[TopicPartition] = frozenset()  # not reported yet
+        self._lost: frozenset[TopicPartition] = frozenset()
+        self._skipped: dict[TopicPartition, int] = {}
+        self._keyless = count()
+        self._name, self._number = secrets.token_hex(4), count(1)
+        self._closed = False
+        try:
+            self._join()
+        except BaseException:
+            self._consumer.close()
+            raise
+
+    def _join(self) -> None:
+        """Be taken in before anything else is done, so that an older process of our name is fenced by the group first."""
+        deadline = time.monotonic() + JOIN_WAIT_S
+        while self._membership is None and (left_s := deadline - time.monotonic()) > 0:
+            self._consumer.poll(1, left_s)  # whatever it returns is read again, from the group's positions
+            self._follow(self._consumer.assignments())
+
+    # ---- reading
+
+    def poll(self, limit: int, timeout_s: float) -> Polled:
+        """See the contract. A rebalance is taken part in here, and shows in the result."""
+        if limit < 1:
+            raise ValueError(f"limit must be at least 1, not {limit}")
+        self._refuse_if_over()
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._settle()
+            records = self._fetch(limit, max(0.0, 0.0 if self._gained or self._lost else deadline - time.monotonic()))
+            if records or self._gained or self._lost or self._skipped or time.monotonic() >= deadline:
+                break
+        self._settle()  # a gained partition's positions are final before the caller reads back the state that goes with them
+        for name, found in records.items():
+            self._positions[name] = self._delivered[name] = found[-1].offset + 1
+        polled = Polled(records, self._gained, self._lost, self._skipped)
+        self._gained, self._lost, self._skipped = frozenset(), frozenset(), {}
+        return polled
+
+    def _fetch(self, limit: int, timeout_s: float) -> dict[TopicPartition, list[Record]]:
+        """The next records; nothing when the assignment changed, for then the client may have read from elsewhere."""
+        try:
+            found = self._consumer.poll(limit, timeout_s)
+        except MemberReplaced as error:
+            self._replaced = error
+            raise
+        except OffsetOutOfRange:
+            self._pass_gaps(self._positions)
+            return {}
+        if self._follow(self._consumer.assignments()) or self._over:
+            return {}
+        return {name: records for name, records in found.items() if name in self._positions and records[0].offset >= self._positions[name]}
+
+    def _follow(self, assignments: Iterable[Assignment]) -> bool:
+        """Take over what rebalances have brought. A partition is kept only from one generation to the very next: else it may have been another's."""
+        changed = False
+        for membership, partitions in assignments:
+            changed = True
+            before, known = self._positions, self._membership
+            unbroken = known is not None and membership is not None and membership.generation - known.generation in (0, 1)
+            kept = before.keys() & partitions if unbroken else frozenset[TopicPartition]()
+            lost, gained = frozenset(before.keys() - kept), frozenset(partitions - kept)
+            if lost and (self._outbox or lost & self._delivered.keys()):
+                self._over = "a partition was lost in the middle of this turn"
+            self._positions = {name: before.get(name, 0) for name in sorted(partitions)}
+            self._committed = {name: offset for name, offset in self._committed.items() if name in kept}
+            self._unknown = (self._unknown & partitions) | gained
+            self._membership, self._moved = membership, True
+            self._lost |= lost
+            self._gained = (self._gained - lost) | gained
+        return changed
+
+    def _settle(self) -> None:
+        """Know where to read, and make the client read there. What fails with LogUnavailable goes on here with the next poll."""
+        if not self._unknown and not self._moved:
+            return
+        if self._unknown:
+            self._ready_publisher()  # first: it ends what an older process of our name has left open, and so settles the positions
+            self._doubt = None
+            self._read_positions()
+        self._consumer.begin_at(self._positions)
+        self._moved = False
+
+    def _read_positions(self) -> None:
+        """The positions of what was gained, or of everything after an abort: the group's own, or where a group without one begins."""
+        names = sorted(self._unknown)
+        found = self._consumer.committed(names)
+        missing = {name.topic for name in names if name not in found}
+        if missing:
+            begin = self._cluster.start_offsets(missing) if self._start == "earliest" else self._cluster.end_offsets(missing)
+            self._positions.update((name, begin[name]) for name in names if name not in found)
+        positions = {name: found[name].offset for name in names if name in found}
+        self._committed.update(positions)
+        self._positions.update(positions)
+        self._pass_gaps(positions)
+        self._unknown = set()
+
+    def _pass_gaps(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Hold positions against what retention has left of the topics; stop at a gap, or count it and go on behind it."""
+        topics = {name.topic for name in positions}
+        first, end = self._cluster.start_offsets(topics), self._cluster.end_offsets(topics)
+        for name, offset in positions.items():
+            where = f"{self._where}, topic {name.topic}, partition {name.partition}"
+            if offset > end[name]:
+                raise OffsetOutOfRange(
+                    f"the group's position {offset} is beyond the end {end[name]}",
+                    where,
+                    "records that were read are not there any more: was the topic made anew, or has the cluster lost data? Use another group",
+                )
+            if offset < first[name]:
+                if self._on_gap == "stop":
+                    raise OffsetOutOfRange(
+                        f"retention has removed the records from {offset} to {first[name] - 1}, and the group had not read them",
+                        where,
+                        "raise the topic's retention; to go on without them set service.on_gap to skip, and they are counted",
+                    )
+                self._skipped[name] = self._skipped.get(name, 0) + first[name] - offset
+                self._positions[name] = first[name]
+        self._moved = True
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """As of the last poll."""
+        return frozenset(self._positions)
+
+    # ---- writing
+
+    def send(self, topic: str, messages: Iterable[Message]) -> None:
+        """Keep the messages in memory until commit()."""
+        self._refuse_if_over()
+        described = self._cluster.topic(topic)
+        self._outbox += [
+            Outgoing(topic, partition, key, value, headers)
+            for partition, (value, key, headers, _) in placed(described, messages, self._keyless, self._cluster.where)
+        ]
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """See the contract. 1 what an earlier try may have done, 2 the marks, 3 one transaction, 4 the turn is forgotten."""
+        self._refuse_if_over()
+        moves = self._moves(offsets)
+        if self._doubt and self._was_committed():
+            self._forget(moves)
+            return
+        if not self._outbox and all(self._committed.get(name) == offset for name, offset in moves.items()):
+            self._forget(moves)  # there is nothing to publish, and no position to move
+            return
+        marks = self._marks(moves)
+        self._over = "its commit has failed"  # holds unless the end of this function or a passing trouble is reached
+        try:
+            self._ready_publisher().publish(self._outbox, marks, self._membership)
+        except InDoubt:
+            self._drop_publisher()
+            self._over, self._doubt = "", next((name, mark.metadata) for name, mark in marks.items())
+            if not self._was_committed():
+                raise
+        except LogUnavailable:
+            self._drop_publisher()
+            self._over = ""
+            raise
+        except LogError as error:
+            self._drop_publisher()
+            self._replaced = error if isinstance(error, MemberReplaced) else None
+            raise
+        self._forget(moves)
+
+    def _moves(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        for name, offset in offsets.items():
+            if name not in self._positions:
+                self._over = f"{name.topic} {name.partition} is not assigned to this member"
+                self._refuse_if_over()
+            elif not 0 <= offset <= self._positions[name]:
+                raise ValueError(f"{name.topic} {name.partition}: offset {offset} is not within what was polled, up to {self._positions[name]}")
+        return dict(offsets)
+
+    def _marks(self, moves: Mapping[TopicPartition, int]) -> dict[TopicPartition, Position]:
+        """The positions to commit with this try, and its number with each; without any to move, one that stays where it is."""
+        if not moves:
+            if not self._positions:
+                raise Fenced("this member has no partition", self._where, "what it would publish is another member's to say")
+            name = min(self._positions)
+            moves = {name: self._committed.get(name, self._positions[name])}
+        number = f"{self._name}.{next(self._number)}"
+        return {name: Position(offset, number) for name, offset in moves.items()}
+
+    def _was_committed(self) -> bool:
+        """Whether the try in doubt went through. A new producer under our transactional id has brought it to its end, one way or the other."""
+        if self._doubt is None:
+            return False
+        name, number = self._doubt
+        self._ready_publisher()
+        found = self._consumer.committed([name]).get(name)
+        self._doubt = None
+        return found is not None and found.metadata == number
+
+    def _forget(self, moves: Mapping[TopicPartition, int]) -> None:
+        """The turn is committed."""
+        self._outbox = []
+        self._committed.update(moves)
+        self._delivered = {name: end for name, end in self._delivered.items() if moves.get(name, -1) < end}
+        self._over = ""
+
+    def abort(self) -> None:
+        """Touches nothing but memory; the next poll() reads the committed positions."""
+        self._outbox = []
+        self._delivered = {}
+        self._unknown = set(self._positions)
+        self._over = ""
+
+    def close(self) -> None:
+        """Static members never leave by themselves, so the group is told that this one is gone; others gain its partitions at once."""
+        if self._closed:
+            return
+        self.abort()
+        self._closed = True
+        self._drop_publisher()
+        self._consumer.close()
+        if self._replaced is None and self._membership is not None:
+            with suppress(LogError):  # who cannot leave is struck off when the session times out
+                self._cluster.remove_member(self._group, self._member, self._membership.member_id)
+
+    def _ready_publisher(self) -> Publisher:
+        if self._publisher is None:
+            self._publisher = self._client.publisher(f"{self._group}.{self._member}")
+        return self._publisher
+
+    def _drop_publisher(self) -> None:
+        if self._publisher is not None:
+            self._publisher.close()
+            self._publisher = None
+
+    def _refuse_if_over(self) -> None:
+        if self._closed:
+            raise ValueError("this member has left its group")
+        if self._replaced is not None:
+            raise self._replaced
+        if self._over:
+            raise Fenced(f"this turn cannot go on: {self._over}", self._where, "abort it and poll; nothing of it was published")
