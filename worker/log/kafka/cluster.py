@@ -52,7 +52,7 @@ class Cluster:
         """The answer to one question; raises the log's errors."""
         with self._lock, self._translated(where):
             if self._admin is None:
-                self._admin, _ = opened(_administrator, self._connection)
+                self._admin, _ = opened(_administrator, self._connection, client_id="clickscore-cluster")
             return action(self._admin)
 
     @contextmanager
