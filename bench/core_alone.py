@@ -72,9 +72,8 @@ def by_step(lines: list[bytes]) -> Iterator[tuple[str, str]]:
         (flow, "decode", "decode"),
         (flow, "bins_of", "features"),
         (Profiles, "apply", "profiles"),
-        (Scorecards, "margins", "scorecard"),
-        (Scorecards, "probabilities", "scorecard"),
-        (Scorecards, "top", "reasons: the largest points"),
+        (Scorecards, "points", "scorecard, and the largest points"),
+        (Scorecards, "probabilities", "scorecard, and the largest points"),
         (ScoreRecords, "encode", "reasons and encode"),
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in steps]
@@ -85,7 +84,6 @@ def by_step(lines: list[bytes]) -> Iterator[tuple[str, str]]:
     finally:
         for owner, name, function in before:
             setattr(owner, name, function)
-    spent["reasons and encode"] -= spent["reasons: the largest points"]
     for step, seconds in spent.items():
         yield f"  {step}: µs an event", f"{seconds / events * 1e6:.2f}"
     yield "  all the rest (decisions, outcomes, timers): µs an event", f"{(took - sum(spent.values())) / events * 1e6:.2f}"

@@ -60,14 +60,14 @@ def test_a_row_scores_the_same_alone_and_in_company_to_the_bit(bins: NDArray[np.
     margins = made.margins(bins)
     silent = np.array(data.draw(st.lists(st.booleans(), min_size=len(bins), max_size=len(bins))), dtype=np.bool_)
     raw, p = made.probabilities(margins, silent)
-    slots, points = made.top(bins, 3)
+    _, slots, points = made.points(bins, 3)
     for i in range(len(bins)):
         row, quiet = bins[i : i + 1], silent[i : i + 1]
         assert (made.margins(row) == margins[i]).all()
         alone_raw, alone_p = made.probabilities(made.margins(row), quiet)
         assert (alone_raw == raw[i]).all()
         assert (alone_p == p[i]).all()
-        alone_slots, alone_points = made.top(row, 3)
+        _, alone_slots, alone_points = made.points(row, 3)
         assert (alone_slots[0] == slots[i]).all()
         assert (alone_points[0] == points[i]).all()
 
@@ -76,9 +76,9 @@ def test_many_rows_score_as_one_by_one() -> None:
     bins = np.random.default_rng(1).integers(0, SIZE, (2 * ROWS_AT_ONCE + 3, 117)).astype(np.int32)
     made = cards(2)
     assert (made.margins(bins) == np.concatenate([made.margins(bins[i : i + 1]) for i in range(len(bins))])).all()
-    slots, points = made.top(bins, 2)
-    assert (slots[-1] == made.top(bins[-1:], 2)[0][0]).all()
-    assert (points[ROWS_AT_ONCE] == made.top(bins[ROWS_AT_ONCE : ROWS_AT_ONCE + 1], 2)[1][0]).all()
+    _, slots, points = made.points(bins, 2)
+    assert (slots[-1] == made.points(bins[-1:], 2).slots[0]).all()
+    assert (points[ROWS_AT_ONCE] == made.points(bins[ROWS_AT_ONCE : ROWS_AT_ONCE + 1], 2).largest[0]).all()
 
 
 @given(BINS)
@@ -102,7 +102,7 @@ def test_the_stack_says_what_each_scorecard_says(bins: NDArray[np.int32]) -> Non
 @given(BINS, st.integers(0, 9))
 def test_the_top_are_the_largest_points_up_or_down_the_first_of_equals_first(bins: NDArray[np.int32], k: int) -> None:
     made = cards(2)
-    slots, points = made.top(bins, k)
+    _, slots, points = made.points(bins, k)
     for i in range(len(bins)):
         for target in range(2):
             row = made.weights[target][bins[i]]

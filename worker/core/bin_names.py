@@ -88,7 +88,7 @@ class BinNames:
         """The words for one active bin of a score, given the score's bins and its texts' hashes by the name of their slot:
         "recency.view_item 1 min – 3 min", "country × medium: DE × email"."""
         slot = SLOTS[slot_number]
-        local = int(local_bins(bins[None, :], slot_number)[0])
+        local = int(local_bins(bins[slot_number], slot_number))
         if slot.name == "cause":
             return "cause silence" if bins[slot_number] >= BINS_PER_CAUSE else "cause event"
         if slot.kind == "hashed":
@@ -100,7 +100,7 @@ class BinNames:
     def _part(self, part: str, bins: NDArray[np.int32], codes: Mapping[str, int]) -> str:
         if part in HASHED_COLUMNS:
             return self._text(codes[part])
-        return level_text(SLOT_OF[part], int(local_bins(bins[None, :], SLOT_NUMBER[part])[0]))
+        return level_text(SLOT_OF[part], int(local_bins(bins[SLOT_NUMBER[part]], SLOT_NUMBER[part])))
 
     def _text(self, code: int) -> str:
         return "none" if code == 0 else self.labels.get(code, f"#{code:x}")

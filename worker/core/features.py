@@ -6,8 +6,10 @@ the session over if the gap has passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +17,14 @@ from numpy.typing import NDArray
 from worker.core import profile_layout as at
 from worker.core.feature_slots import (
     BINS_PER_CAUSE,
-    COUNT_EDGES,
     GRADED,
     HASHED,
     NO_SESSION,
-    SESSION_EDGES,
     SLOT_HALF_LIVES,
     SLOT_OF,
     SLOTS,
+    VALUES,
+    Slot,
 )
 from worker.core.profile_layout import HALF_LIVES_MS, KINDS, N_HALF_LIVES, N_KINDS
 from worker.core.settings import DAY_MS, HOUR_MS
@@ -37,56 +39,60 @@ ADD_TO_CART, CHECKOUT, PAYMENT = (KINDS.index(k) for k in ("add_to_cart", "begin
 MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(29))  # splitmix64's constants
 HASHED_COLUMNS = {"category": at.CATEGORY, "path": at.PATH, "path_before": at.PATH_BEFORE, "country": at.COUNTRY, "device": at.DEVICE, "medium": at.MEDIUM}
 
-_EDGES = {name: np.array(edges) for name, _, edges in GRADED}
-_COUNT_COLUMNS = [k * N_HALF_LIVES + h for k in range(N_KINDS) for h in SLOT_HALF_LIVES]
-_COUNT_NAMES = [name for name, _, _ in GRADED[: len(_COUNT_COLUMNS)]]
+_COUNTED = [k * N_HALF_LIVES + h for k in range(N_KINDS) for h in SLOT_HALF_LIVES]  # of the counters, those that have slots
 _COUNTERS = slice(at.COUNTERS, at.COUNTERS + N_KINDS * N_HALF_LIVES)
 _LAST_OF = slice(at.LAST_OF, at.LAST_OF + N_KINDS)
 _IN_SESSION = slice(at.IN_SESSION, at.IN_SESSION + N_KINDS)
 _HALF_OF = np.tile(np.arange(N_HALF_LIVES), N_KINDS)
 _HASHED = {name for name, _ in HASHED}
 SLOT_NUMBER = {slot.name: number for number, slot in enumerate(SLOTS)}
+_BASES = np.array([[slot.base] for slot in SLOTS], dtype=np.int32)
+_WEIGHTLESS = slice(1, 1 + len(GRADED) + len(VALUES))  # slots whose place 0 is the reference bin, which has no weight
 
 
-def _cut(edges: Floats, values: Floats) -> Ints:
-    """Bin of each value: how many edges are at or below it."""
-    return np.searchsorted(edges, values, side="right")
+def _edges(names: Sequence[str]) -> Floats:
+    """The edges of several graded slots, edges x slots x 1: lists that are shorter go on with infinity."""
+    lists = [edges for wanted in names for name, _, edges in GRADED if name == wanted]
+    return np.array(list(zip_longest(*lists, fillvalue=np.inf)), dtype=np.float64)[:, :, None]
 
 
-def _set_size(members: Floats) -> Floats:
-    return np.bitwise_count(members.astype(np.int64)).astype(np.float64)
+_COUNT_EDGES, _SESSION_EDGES, _RECENCY_EDGES = (_edges([name])[:, 0] for name in (GRADED[0][0], f"session.{KINDS[0]}", f"recency.{KINDS[0]}"))
+_NUMBERS = [name for name, _, _ in GRADED[len(_COUNTED) + 2 * N_KINDS :]]
+_NUMBER_EDGES = _edges(_NUMBERS)
 
 
-def levels(columns: Floats, time_ms: Ints, session_gap_ms: int, season: bool = False, holidays: Holidays | None = None) -> dict[str, Ints]:
-    """The bin of every graded slot and plain value, by name (each int64[n]), before tables and causes are considered.
+def _cut(edges: Floats, values: Floats) -> NDArray[np.int8]:
+    """Bin of each value: how many edges are at or below it. One comparison an edge, of all values at once, is far faster than a search a value."""
+    bins = np.zeros(values.shape, dtype=np.int8)
+    for edge in edges:
+        bins += values >= edge
+    return bins
 
-    `columns` float64[WIDTH, n] are the states with their columns as rows: each is read as one unbroken block.
-    """
-    time = np.maximum(time_ms, columns[at.LAST]).astype(np.float64)  # a late event is scored at the latest one's time
+
+def _set_size(members: Floats) -> NDArray[np.uint8]:
+    return np.bitwise_count(members.astype(np.int64))
+
+
+def _grade(out: Bins, columns: Floats, time: Floats, session_gap_ms: int) -> None:
+    """The places of GRADED's slots, in their order: `out` int32[slots, n]."""
     age = time - columns[at.LAST]
     active = age <= session_gap_ms
-    decay = np.exp2(-age / HALF_LIVES_MS[:, None])
-    counters = columns[_COUNTERS] * decay[_HALF_OF]
+    counters = columns[_COUNTERS] * np.exp2(-age / HALF_LIVES_MS[:, None])[_HALF_OF]
     totals = counters.reshape(N_KINDS, N_HALF_LIVES, -1).sum(axis=0)
-    out: dict[str, Ints] = {}
-
-    def block(names: list[str], bins: Ints) -> None:
-        out.update(zip(names, bins, strict=True))
-
-    block(_COUNT_NAMES, _cut(np.array(COUNT_EDGES), counters[_COUNT_COLUMNS]))
-    block([f"session.{k}" for k in KINDS], np.where(active, _cut(np.array(SESSION_EDGES, dtype=np.float64), columns[_IN_SESSION]), 0))
+    counted, session, recency = len(_COUNTED), len(_COUNTED) + N_KINDS, len(_COUNTED) + 2 * N_KINDS
+    out[:counted] = _cut(_COUNT_EDGES, counters[_COUNTED])
+    np.multiply(_cut(_SESSION_EDGES, columns[_IN_SESSION]), active, out=out[counted:session])
     last_of = columns[_LAST_OF]
-    block([f"recency.{k}" for k in KINDS], _cut(_EDGES["recency.other"], np.where(last_of > 0, time - last_of, -1.0)))
-
-    sessions, length = columns[at.SESSIONS], columns[at.LAST] - columns[at.SESSION_START]
+    out[session:recency] = _cut(_RECENCY_EDGES, np.where(last_of > 0, time - last_of, -1.0))
+    sessions = columns[at.SESSIONS]
     again = sessions > 1
-    numbers: dict[str, Floats] = {
+    numbers: dict[str, Floats | NDArray[np.uint8]] = {
         "events.1h": totals[1],
         "events.7d": totals[3],
         "events.28d": totals[4],
         "events": columns[at.TOTAL],
         "recency": age,
-        "session.length": np.where(active, length, -1.0),
+        "session.length": np.where(active, columns[at.LAST] - columns[at.SESSION_START], -1.0),
         "session.before": np.where(again, columns[at.SESSION_BEFORE], -1.0),
         "session.gap": np.where(again, columns[at.GAP], -1.0),
         "session.paths": _set_size(columns[at.PATHS]),
@@ -102,21 +108,27 @@ def levels(columns: Floats, time_ms: Ints, session_gap_ms: int, season: bool = F
         "spend": columns[at.SPEND],
         "categories": _set_size(columns[at.CATEGORIES]),
     }
-    for name, values in numbers.items():
-        out[name] = _cut(_EDGES[name], values)
+    table = np.empty((len(_NUMBERS), len(time)))
+    for row, name in zip(table, _NUMBERS, strict=True):
+        row[:] = numbers[name]
+    out[recency:] = _cut(_NUMBER_EDGES, table)
 
+
+def _tell(places: dict[str, Bins], columns: Floats, time: Floats, session_gap_ms: int, season: bool, holidays: Holidays | None) -> None:
+    """The places of VALUES' slots; GRADED's are there already."""
     day = (time // DAY_MS).astype(np.int64)
-    out["hour"] = ((time % DAY_MS) // HOUR_MS).astype(np.int64) + 1
-    out["weekday"] = (day + 3) % 7 + 1  # 1 is Monday: 1970-01-01 was a Thursday
-    month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
-    out["season"] = month % 12 // 3 + 1 if season else np.zeros_like(day)  # 1 is December to February
-    out["holiday"] = holidays(columns[at.COUNTRY].astype(np.int64), day) if holidays is not None else np.zeros_like(day)
-    out["event"] = columns[at.NAME].astype(np.int64) + 1
-    out["event_before"] = columns[at.NAME_BEFORE].astype(np.int64) + 1
-    in_cart = out[f"session.{KINDS[ADD_TO_CART]}"]
-    out["cart"] = np.where(active, np.minimum(in_cart, 3), NO_SESSION)
-    out["checkout"] = np.minimum(out[f"session.{KINDS[CHECKOUT]}"] + out[f"session.{KINDS[PAYMENT]}"], 3)
-    return out
+    places["hour"][:] = (time % DAY_MS) // HOUR_MS + 1
+    places["weekday"][:] = (day + 3) % 7 + 1  # 1 is Monday: 1970-01-01 was a Thursday
+    places["season"][:] = 0
+    if season:
+        month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
+        places["season"][:] = month % 12 // 3 + 1  # 1 is December to February
+    places["holiday"][:] = holidays(columns[at.COUNTRY].astype(np.int64), day) if holidays is not None else 0
+    places["event"][:] = columns[at.NAME] + 1
+    places["event_before"][:] = columns[at.NAME_BEFORE] + 1
+    active = time - columns[at.LAST] <= session_gap_ms
+    places["cart"][:] = np.where(active, np.minimum(places[f"session.{KINDS[ADD_TO_CART]}"], 3), NO_SESSION)
+    places["checkout"][:] = np.minimum(places[f"session.{KINDS[CHECKOUT]}"] + places[f"session.{KINDS[PAYMENT]}"], 3)
 
 
 def bins_of(columns: Floats, time_ms: Ints, silent: Flags, session_gap_ms: int, season: bool = False, holidays: Holidays | None = None) -> Bins:
@@ -125,22 +137,20 @@ def bins_of(columns: Floats, time_ms: Ints, silent: Flags, session_gap_ms: int, 
     `columns` float64[WIDTH, n] are profiles, a state a column; `time_ms` int64[n] the instants they are looked at, `silent` bool[n] whether silence
     (and not an event) is the cause: silence has a table of its own.
     """
-    bins = np.zeros((len(SLOTS), len(time_ms)), dtype=np.int64)
-    graded = levels(columns, time_ms, session_gap_ms, season, holidays)
-    hashes = {name: columns[column].astype(np.uint64) for name, column in HASHED_COLUMNS.items()}
-    for row, slot in zip(bins, SLOTS, strict=True):
-        if slot.kind == "cross":
-            row[:] = _cross(slot.parts, slot.size, graded, hashes)
-        elif slot.kind == "hashed":
-            row[:] = hashed_bins(slot.name, hashes[slot.name])
-        elif slot.name != "cause":
-            row[:] = graded[slot.name]
-        if slot.reference:
-            np.add(row, slot.base, out=row, where=row != 0)
-        else:
-            row += slot.base
-    np.add(bins, BINS_PER_CAUSE, out=bins, where=(bins != 0) & silent)
-    return np.ascontiguousarray(bins.T, dtype=np.int32)
+    bins = np.zeros((len(SLOTS), len(time_ms)), dtype=np.int32)  # at first the places within the slots
+    places = dict(zip(SLOT_NUMBER, bins, strict=True))
+    time = np.maximum(time_ms, columns[at.LAST]).astype(np.float64)  # a late event is scored at the latest one's time
+    _grade(bins[1 : 1 + len(GRADED)], columns, time, session_gap_ms)
+    _tell(places, columns, time, session_gap_ms, season, holidays)
+    mixed = {name: _mix(columns[column].astype(np.uint64), np.uint64(0)) for name, column in HASHED_COLUMNS.items()}
+    for slot in SLOTS[_WEIGHTLESS.stop :]:
+        places[slot.name][:] = _cross(slot, places, columns, mixed) if slot.kind == "cross" else _fit(mixed[slot.name], slot.size)
+    known = bins[_WEIGHTLESS] != 0
+    bins += _BASES
+    bins[_WEIGHTLESS] *= known
+    if silent.any():
+        bins += (bins != 0) * (silent * np.int32(BINS_PER_CAUSE))
+    return np.ascontiguousarray(bins.T)
 
 
 def _mix(value: NDArray[np.uint64], into: NDArray[np.uint64] | np.uint64) -> NDArray[np.uint64]:
@@ -148,46 +158,56 @@ def _mix(value: NDArray[np.uint64], into: NDArray[np.uint64] | np.uint64) -> NDA
     return np.asarray(mixed ^ (mixed >> MIX[2]))
 
 
+def _fit(mixed: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+    """A place in a hashed slot, whose size is a power of two: the remainder is the lowest bits."""
+    return mixed & np.uint64(size - 1)
+
+
 def hashed_bins(slot_name: str, codes: Floats | NDArray[np.uint64]) -> Ints:
     """The place within a hashed slot of each hash."""
-    return (_mix(codes.astype(np.uint64), np.uint64(0)) % np.uint64(SLOT_OF[slot_name].size)).astype(np.int64)
+    return _fit(_mix(codes.astype(np.uint64), np.uint64(0)), SLOT_OF[slot_name].size).astype(np.int64)
 
 
-def _fold(parts: tuple[str, ...], graded: Mapping[str, Ints], hashes: Mapping[str, NDArray[np.uint64]]) -> NDArray[np.uint64]:
+def _cross(slot: Slot, places: Mapping[str, Bins], columns: Floats, mixed: Mapping[str, NDArray[np.uint64]]) -> Bins | NDArray[np.uint64]:
+    """The places of a cross, from those of its parts and from the mixed hashes of the texts among them."""
+    first, *others = slot.parts
+    if is_dense(slot.parts, slot.size):
+        place = places[first]
+        for part in others:
+            place = place * np.int32(SLOT_OF[part].size) + places[part]
+        return place
+    fold = mixed[first] if first in _HASHED else _mix(places[first].astype(np.uint64), np.uint64(0))
+    for part in others:
+        fold = _mix((columns[HASHED_COLUMNS[part]] if part in _HASHED else places[part]).astype(np.uint64), fold)
+    return _fit(fold, slot.size)
+
+
+def _fold(parts: Sequence[str], values: Mapping[str, Ints]) -> NDArray[np.uint64]:
     """Several values as one 64-bit number."""
     mixed: NDArray[np.uint64] | np.uint64 = np.uint64(0)
     for part in parts:
-        mixed = _mix(hashes[part] if part in _HASHED else graded[part].astype(np.uint64), mixed)
+        mixed = _mix(values[part].astype(np.uint64), mixed)
     return np.asarray(mixed)
 
 
-def _cross(parts: tuple[str, ...], size: int, graded: dict[str, Ints], hashes: dict[str, NDArray[np.uint64]]) -> Ints | NDArray[np.uint64]:
-    if is_dense(parts, size):
-        value = graded[parts[0]]
-        for part in parts[1:]:
-            value = value * SLOT_OF[part].size + graded[part]
-        return value
-    return _fold(parts, graded, hashes) % np.uint64(size)
+def local_bins(column: NDArray[np.integer[Any]], slot_number: int) -> Ints:
+    """A slot's active bins (a column of n) as places within the slot, 0 where it is the reference: int64[n]."""
+    index = column.astype(np.int64)
+    return np.asarray(np.where(index == 0, 0, np.where(index >= BINS_PER_CAUSE, index - BINS_PER_CAUSE, index) - SLOTS[slot_number].base))
 
 
-def local_bins(bins: Bins, slot_number: int) -> Ints:
-    """A slot's column of active bins as places within the slot, 0 where it is the reference: int64[n]."""
-    column = bins[:, slot_number].astype(np.int64)
-    return np.where(column == 0, 0, np.where(column >= BINS_PER_CAUSE, column - BINS_PER_CAUSE, column) - SLOTS[slot_number].base)
-
-
-def identities(slot_number: int, bins: Bins, codes: Mapping[str, Ints]) -> Ints:
-    """What the slot's value is, as a number that differs where names differ: the bin itself, or for hashed slots the 63-bit hash behind it.
+def identities(slot_number: int, bins: Bins, codes: Mapping[str, Ints], rows: Ints) -> Ints:
+    """What the slot's value is in m `rows`, as a number that differs where names differ: the bin, or for hashed slots the 63-bit hash behind it.
 
     `bins` int32[n, slots]; `codes` are the texts' hashes (int64[n]) by the name of their slot.
     """
     slot = SLOTS[slot_number]
+    own = bins[rows, slot_number]
     if is_plain(slot_number):
-        return bins[:, slot_number].astype(np.int64)
+        return own.astype(np.int64)
     parts = slot.parts or (slot.name,)
-    hashes = {part: codes[part].astype(np.uint64) for part in parts if part in _HASHED}
-    graded = {part: local_bins(bins, SLOT_NUMBER[part]) for part in parts if part not in _HASHED}
-    mixed = _mix(bins[:, slot_number].astype(np.uint64), _fold(parts, graded, hashes))
+    values = {part: codes[part][rows] if part in _HASHED else local_bins(bins[rows, SLOT_NUMBER[part]], SLOT_NUMBER[part]) for part in parts}
+    mixed = _mix(own.astype(np.uint64), _fold(parts, values))
     return (mixed >> np.uint64(2)).astype(np.int64) | (1 << 62)
 
 

@@ -31,7 +31,7 @@ from worker.core.partition_state import PartitionState
 from worker.core.profile_events import KIND_BY_NAME, EventColumns, Rules, set_bit
 from worker.core.profiles import Applied, Profiles
 from worker.core.score_records import ScoreRecords
-from worker.core.scorecard import Scorecards
+from worker.core.scorecard import Points, Scorecards
 from worker.core.settings import LONGEST_MS, CoreSettings
 from worker.core.silence import Silence, Silent, join
 from worker.core.watermark import UNSET, Admitted, Watermark
@@ -163,7 +163,7 @@ class Pipeline:
 
         # features and scores
         time_ms = batch.time_ms[order]
-        scored, margins, codes, sources = self._score(time_ms, reached, rows, offset, applied, fresh, silent, scorecards)
+        scored, points, codes, sources = self._score(time_ms, reached, rows, offset, applied, fresh, silent, scorecards)
         turn.scored = scored
 
         # decisions, and the outcomes of earlier ones
@@ -189,8 +189,8 @@ class Pipeline:
         # records
         row_users = self.profiles.user_of
         ids = [row_users[row] or "" for row in scored.row.tolist()]
-        event_ids = [batch.event_id[order[s]] if s >= 0 else None for s in sources.tolist()]
-        turn.scores = list(zip(ids, self._encoder(scorecards).encode(scored, codes, margins, ids, event_ids), strict=True))
+        event_ids = [batch.event_id[i] if i >= 0 else None for i in np.append(order, -1)[sources].tolist()]  # -1, silence, is the last
+        turn.scores = list(zip(ids, self._encoder(scorecards).encode(scored, codes, points, ids, event_ids), strict=True))
         self._forget(turn, "expired", expired)
         self._forget(turn, "evicted", self._surplus())
         if self.keep_changes:
@@ -202,25 +202,25 @@ class Pipeline:
 
     def _score(
         self, time_ms: Ints, reached: Ints, rows: Ints, offset: Ints, applied: Applied, fresh: Ints, silent: Silent, scorecards: Scorecards
-    ) -> tuple[Scored, Floats, dict[str, Ints], Ints]:
+    ) -> tuple[Scored, Points, dict[str, Ints], Ints]:
         """Scores of events and silences in the order in which they are published: a silence comes before the event that ended it.
 
-        Also their margins, the hashes behind their hashed bins, and of each score which event it is, -1 in silence.
+        Also what they are made of, the hashes behind their hashed bins, and of each score which event it is, -1 in silence.
         """
         place = np.concatenate([fresh.astype(np.float64), np.maximum(np.searchsorted(reached, silent.time_ms, side="right") - 0.5, silent.after + 0.25)])
         times = np.concatenate([time_ms[fresh], silent.time_ms])
         sequence = np.lexsort((times, place))
         mark = np.concatenate([np.full(len(fresh), EVENT, dtype=np.int64), silent.mark])[sequence]
-        # Bins and margins come in the order of the states, which are read as they lie; then they are put into the order of publishing.
+        # Bins and points come in the order of the states, which are read as they lie; then they are put into the order of publishing.
         column = applied.state_of_event[fresh] - applied.first
         column_ms = np.empty_like(column)
         column_ms[column] = time_ms[fresh]
         states = [applied.states[:, applied.first :], silent.state]
-        bins, margins = self._bins_and_margins(zip(states, (column_ms, silent.time_ms), (False, True), strict=True), len(sequence), scorecards)
+        bins, points = self._bins_and_points(zip(states, (column_ms, silent.time_ms), (False, True), strict=True), len(sequence), scorecards)
         index = np.concatenate([column, np.arange(len(fresh), len(sequence))])[sequence]
-        bins, margins = bins[index], margins[index]
+        bins, points = bins[index], points.take(index)
         codes = {name: np.concatenate([state[at_] for state in states])[index].astype(np.int64) for name, at_ in HASHED_COLUMNS.items()}
-        raw, p = scorecards.probabilities(margins, mark != EVENT)
+        raw, p = scorecards.probabilities(points.margins, mark != EVENT)
         scored = Scored(
             row=np.concatenate([rows[fresh], silent.row])[sequence],
             time_ms=times[sequence],
@@ -232,12 +232,12 @@ class Pipeline:
             model=tuple(scorecards.versions),
         )
         sources = np.concatenate([fresh, np.full(len(silent), -1, dtype=np.int64)])[sequence]
-        return scored, margins, codes, sources
+        return scored, points, codes, sources
 
-    def _bins_and_margins(self, parts: Iterable[tuple[Floats, Ints, bool]], count: int, scorecards: Scorecards) -> tuple[NDArray[np.int32], Floats]:
+    def _bins_and_points(self, parts: Iterable[tuple[Floats, Ints, bool]], count: int, scorecards: Scorecards) -> tuple[NDArray[np.int32], Points]:
         """Of several lots of states (WIDTH x n), `count` in all, with the instants they are looked at and whether silence is the cause."""
         bins = np.empty((count, len(SLOTS)), dtype=np.int32)
-        margins = np.empty((count, len(self.targets)))
+        points = [scorecards.points(bins[:0], self.settings.reasons)]
         features, gap_ms, done = self.settings.features, self.profiles.rules.session_gap_ms, 0
         for states, time_ms, silent in parts:
             for start in range(0, len(time_ms), CHUNK):
@@ -245,9 +245,9 @@ class Pipeline:
                 times = time_ms[part]
                 out = slice(done, done + len(times))
                 bins[out] = bins_of(states[:, part], times, np.full(len(times), silent), gap_ms, features.season, self.holidays)
-                margins[out] = scorecards.margins(bins[out])
+                points.append(scorecards.points(bins[out], self.settings.reasons))
                 done = out.stop
-        return bins, margins
+        return bins, Points(*map(np.concatenate, zip(*points, strict=True)))
 
     def _recall(self, batch: Batch) -> None:
         """Events that waited are decoded with the batch, before its own: their positions, users and times are read from there."""

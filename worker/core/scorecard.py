@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,18 @@ class Scorecard:
         return probability(calibrated(margins, self.calibration[causes]))
 
 
+class Points(NamedTuple):
+    """What n scores are made of, for T targets."""
+
+    margins: Floats  # n x T: log-odds of every target's outcome before calibration, each row summed in the same order however the rows are cut
+    slots: Ints  # n x T x k: the slots with the most points, up or down, most first; the first of equals comes first
+    largest: Floats  # n x T x k: their points
+
+    def take(self, index: NDArray[np.integer[Any]]) -> Points:
+        """Those of the scores at `index`."""
+        return Points(*(column[index] for column in self))
+
+
 class Scorecards:
     """Several targets' scorecards over the same bins, scored together. T targets, n rows, s slots."""
 
@@ -101,38 +113,35 @@ class Scorecards:
             np.stack([card.calibration for card in scorecards]),
         )
 
-    def margins(self, bins: Bins) -> Floats:
-        """Log-odds of every target's outcome before calibration: n x T, each row summed in the same order however the rows are cut."""
-        out = np.empty((len(bins), len(self.targets)))
+    def points(self, bins: Bins, k: int) -> Points:
+        """Add up the points of n scores, and find the k largest of each (all, where there are fewer slots)."""
+        k = min(k, bins.shape[1])
+        margins = np.empty((len(bins), len(self.targets)))
+        slots = np.empty((*margins.shape, k), dtype=np.intp)
+        largest = np.empty(slots.shape)
         for rows in _parts(len(bins)):
             index = bins[rows].astype(np.intp)  # converted once, not once a target
+            starts = np.arange(len(index)) * bins.shape[1]
             for target, (weights, intercept) in enumerate(zip(self.weights, self.intercepts, strict=True)):
-                np.add(weights.take(index).sum(axis=1), intercept, out=out[rows, target])
-        return out
+                taken = weights.take(index)
+                np.add(taken.sum(axis=1), intercept, out=margins[rows, target])
+                sizes = np.abs(taken) if k else taken
+                for rank in range(k):  # an argmax a rank: for small k several times faster than argpartition
+                    slot = sizes.argmax(axis=1)
+                    slots[rows, target, rank] = slot
+                    slot += starts
+                    largest[rows, target, rank] = taken.reshape(-1).take(slot)
+                    sizes.reshape(-1)[slot] = -1.0
+        return Points(margins, slots, largest)
+
+    def margins(self, bins: Bins) -> Floats:
+        """The margins alone: n x T."""
+        return self.points(bins, 0).margins
 
     def probabilities(self, margins: Floats, silent: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """Of n x T margins: probabilities before calibration and calibrated; `silent` says which rows are scores of silence."""
         coefficients = self.calibrations[:, silent.astype(np.intp)].transpose(1, 0, 2)
         return probability(margins), probability(calibrated(margins, coefficients))
-
-    def top(self, bins: Bins, k: int) -> tuple[Ints, Floats]:
-        """The k slots with the most points, up or down, most first, and their points: both n x T x min(k, s). The first of equals comes first."""
-        k = min(k, bins.shape[1])
-        slots = np.empty((len(bins), len(self.targets), k), dtype=np.intp)
-        points = np.empty(slots.shape)
-        for rows in _parts(len(bins)):
-            index = bins[rows].astype(np.intp)
-            starts = np.arange(len(index)) * bins.shape[1]
-            for target, weights in enumerate(self.weights):
-                taken = weights.take(index)
-                sizes = np.abs(taken)
-                for rank in range(k):  # an argmax a rank: for small k several times faster than argpartition
-                    slot = sizes.argmax(axis=1)
-                    slots[rows, target, rank] = slot
-                    slot += starts
-                    points[rows, target, rank] = taken.reshape(-1).take(slot)
-                    sizes.reshape(-1)[slot] = -1.0
-        return slots, points
 
 
 def _parts(count: int) -> Iterator[slice]:

@@ -55,16 +55,16 @@ def test_with_every_slot_asked_for_nothing_is_left_to_the_rest() -> None:
     cards = scorecards(seed=4)
     done = run(VALUES[:60], cards=cards)
     scored = next(scored for scored in done.scored if len(scored.row))
-    count, margins = len(scored.row), cards.margins(scored.bins)
+    count, points = len(scored.row), cards.points(scored.bins, len(SLOTS))
     encoder = ScoreRecords(cards, [False, False, True], BinNames(done.pipeline.state.labels), len(SLOTS), 0)
-    texts = encoder.encode(scored, {name: np.zeros(count, dtype=np.int64) for name in HASHED_COLUMNS}, margins, ["u"] * count, [None] * count)
+    texts = encoder.encode(scored, {name: np.zeros(count, dtype=np.int64) for name in HASHED_COLUMNS}, points, ["u"] * count, [None] * count)
     for row, record in enumerate(map(json.loads, texts)):
         for number, target in enumerate(cards.targets):
             score = record[target]
             assert score["rest"] == 0
             assert len(score["reasons"]) == int((scored.bins[row] > 0).sum())
             sign = -1 if target == "churn" else 1
-            assert score["base"] + sum(points for _, points in score["reasons"]) == pytest.approx(sign * margins[row, number], abs=ROUNDED * 90)
+            assert score["base"] + sum(points for _, points in score["reasons"]) == pytest.approx(sign * points.margins[row, number], abs=ROUNDED * 90)
 
 
 def test_no_reasons_are_published_where_none_are_asked_for() -> None:
