@@ -92,7 +92,7 @@ class KafkaTurns:
         except OffsetOutOfRange:
             self._pass_gaps(self._positions)
             return {}
-        if self._follow(self._consumer.assignments()) or self._over:
+        if self._follow(self._consumer.assignments()) or self._over or self._unknown:
             return {}
         return {name: records for name, records in found.items() if name in self._positions and records[0].offset >= self._positions[name]}
 
@@ -122,23 +122,39 @@ class KafkaTurns:
         if self._unknown:
             self._ready_publisher()  # first: it ends what an older process of our name has left open, and so settles the positions
             self._doubt = None
-            self._read_positions()
+            if not self._read_positions():
+                return
         self._consumer.begin_at(self._positions)
         self._moved = False
 
-    def _read_positions(self) -> None:
-        """The positions of what was gained, or of everything after an abort: the group's own, or where a group without one begins."""
+    def _read_positions(self) -> bool:
+        """The positions of what was gained, or of everything after an abort. False where the group shares out anew before they could be taken up."""
         names = sorted(self._unknown)
         found = self._consumer.committed(names)
-        missing = {name.topic for name in names if name not in found}
-        if missing:
-            begin = self._cluster.start_offsets(missing) if self._start == "earliest" else self._cluster.end_offsets(missing)
-            self._positions.update((name, begin[name]) for name in names if name not in found)
         positions = {name: found[name].offset for name in names if name in found}
+        if len(found) < len(names):
+            missing = {name.topic for name in names if name not in found}
+            begin = self._cluster.start_offsets(missing) if self._start == "earliest" else self._cluster.end_offsets(missing)
+            first = {name: begin[name] for name in names if name not in found}
+            if not self._anchor(first):
+                return False
+            positions.update(first)
         self._committed.update(positions)
         self._positions.update(positions)
         self._pass_gaps(positions)
         self._unknown = set()
+        return True
+
+    def _anchor(self, first: Mapping[TopicPartition, int]) -> bool:
+        """Commit where a group without positions begins, so that what comes before its first turn's commit is not passed over by the next start."""
+        try:
+            self._ready_publisher().publish([], self._numbered(first), self._membership)
+        except LogError as error:
+            self._drop_publisher()
+            if isinstance(error, Fenced) and not isinstance(error, MemberReplaced):
+                return False
+            raise
+        return True
 
     def _pass_gaps(self, positions: Mapping[TopicPartition, int]) -> None:
         """Hold positions against what retention has left of the topics; stop at a gap, or count it and go on behind it."""
@@ -223,8 +239,11 @@ class KafkaTurns:
                 raise Fenced("this member has no partition", self._where, "what it would publish is another member's to say")
             name = min(self._positions)
             moves = {name: self._committed.get(name, self._positions[name])}
+        return self._numbered(moves)
+
+    def _numbered(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, Position]:
         number = f"{self._name}.{next(self._number)}"
-        return {name: Position(offset, number) for name, offset in moves.items()}
+        return {name: Position(offset, number) for name, offset in positions.items()}
 
     def _was_committed(self) -> bool:
         """Whether the try in doubt went through. A new producer under our transactional id has brought it to its end, one way or the other."""
