@@ -193,7 +193,7 @@ def _fold(parts: Sequence[str], values: Mapping[str, Ints]) -> NDArray[np.uint64
 def local_bins(column: NDArray[np.integer[Any]], slot_number: int) -> Ints:
     """A slot's active bins (a column of n) as places within the slot, 0 where it is the reference: int64[n]."""
     index = column.astype(np.int64)
-    return np.asarray(np.where(index == 0, 0, np.where(index >= BINS_PER_CAUSE, index - BINS_PER_CAUSE, index) - SLOTS[slot_number].base))
+    return np.where(index == 0, 0, np.where(index >= BINS_PER_CAUSE, index - BINS_PER_CAUSE, index) - SLOTS[slot_number].base)
 
 
 def identities(slot_number: int, bins: Bins, codes: Mapping[str, Ints], rows: Ints) -> Ints:
@@ -202,7 +202,7 @@ def identities(slot_number: int, bins: Bins, codes: Mapping[str, Ints], rows: In
     `bins` int32[n, slots]; `codes` are the texts' hashes (int64[n]) by the name of their slot.
     """
     slot = SLOTS[slot_number]
-    own = bins[rows, slot_number]
+    own: Bins = bins[rows, slot_number]
     if is_plain(slot_number):
         return own.astype(np.int64)
     parts = slot.parts or (slot.name,)
