@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka import TopicPartition as Partition
@@ -19,10 +19,10 @@ from kafka.errors import FencedInstanceIdError, KafkaError, NoOffsetForPartition
 from kafka.structs import MemberState
 
 from worker.log.contract import Record, TopicPartition
-from worker.log.errors import Fenced, LogCorrupt, LogError, UnknownTopic
+from worker.log.errors import Fenced, LogCorrupt, LogError, LogUnavailable, UnknownTopic
 from worker.log.kafka.client import Assignment, Membership, Position
 from worker.log.kafka.connection import Connection
-from worker.log.kafka.kafka_python_connection import opened, require_topics, translated
+from worker.log.kafka.kafka_python_connection import opened, raise_refused, require_topics, translated
 from worker.log.kafka.kafka_python_publisher import KafkaPythonPublisher
 
 SLICE_MS = 50  # of a poll: how late a changed assignment or a replacement may be noticed when no record comes
@@ -59,9 +59,10 @@ class KafkaPython:
 class _Source:
     """A connected KafkaConsumer whose polls end in time, and raise the log's errors. After LogCorrupt and MemberReplaced every poll raises them again."""
 
-    def __init__(self, connection: Connection, **options: Any) -> None:
+    def __init__(self, connection: Connection, client_id: str, **options: Any) -> None:
         self.where = connection.where
-        self.consumer, self.network = opened(KafkaConsumer, connection, **READING, **options)
+        self._client_id = client_id
+        self.consumer, self.network = opened(KafkaConsumer, connection, client_id, **READING, **options)
         self._broken: LogError | None = None
 
     def poll(self, limit: int, timeout_ms: float) -> dict[TopicPartition, list[Record]]:
@@ -70,18 +71,21 @@ class _Source:
             raise self._broken
         try:
             found = self.consumer.poll(timeout_ms, limit)
-        except (NoOffsetForPartitionError, RetriableError):
+        except (NoOffsetForPartitionError, RetriableError, LogUnavailable):  # the last from where access tokens are had
             time.sleep(min(timeout_ms, BACKOFF_MS) / 1000)  # they come at once, and would come again at once
-            return {}
-        except KafkaError as error:
+            found = {}
+        except (KafkaError, LogError) as error:
             self.broken_by(error)
         except Exception as error:
             # Not one of Kafka's: the bytes could not be read as records. The next poll would never return, it would go on with a dead iterator.
             self._broken = LogCorrupt(f"a record cannot be read ({error!r})", self.where, "find it with kafka-dump-log, and mend or skip it")
             raise self._broken from error
+        if not found:
+            raise_refused(self._client_id, self.where)
         return {TopicPartition(*name): _records(name, records) for name, records in found.items()}
 
-    def broken_by(self, error: KafkaError) -> None:
+    def broken_by(self, error: KafkaError | LogError) -> NoReturn:
+        """Raise the error as the log's; where no poll can succeed any more, so will all others."""
         raised = translated(error, self.where)
         if isinstance(raised, LogCorrupt | Fenced):
             self._broken = raised
@@ -117,7 +121,7 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
             timings = self._connection.timings
             source = _Source(
                 self._connection,
-                client_id=self._member,
+                self._member,
                 group_id=self._group,
                 group_instance_id=self._member,
                 auto_offset_reset="none",
@@ -213,7 +217,7 @@ class KafkaPythonReader:
     """A Reader: see client.py."""
 
     def __init__(self, connection: Connection, topic: str, starts: Mapping[int, int]) -> None:
-        self._source = _Source(connection, group_id=None, auto_offset_reset="earliest")
+        self._source = _Source(connection, f"reader of {topic}", group_id=None, auto_offset_reset="earliest")
         self._names = {partition: Partition(topic, partition) for partition in starts}
         self._positions = dict(starts)
         try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
+from socket import socket as Socket
 from typing import Any
 
-from kafka.errors import BrokerResponseError, CommitFailedError, IncompatibleBrokerVersion, KafkaError, KafkaTimeoutError, LogTruncationError
+from kafka.errors import BrokerResponseError, CommitFailedError, IncompatibleBrokerVersion, KafkaError, LogTruncationError
 from kafka.net.compat import KafkaNetClient
+from kafka.net.connection import KafkaConnection
 from kafka.net.inet import KafkaNetSocket
 from kafka.net.sasl.oauth import AbstractTokenProvider
 
@@ -28,29 +29,36 @@ TOPIC_WAIT_S = 1.0  # brokers learn of a new topic a moment after it was made
 _CODE_IN_TEXT = re.compile(r"\[Error (\d+)\]")
 
 
-class _Reasons(logging.Handler):
-    """kafka-python tells nobody but its log why a connection failed: here the last reason is kept, of whichever client it was."""
+class _Refusals(logging.Handler):
+    """kafka-python tells nobody but its log why a connection failed, a refused login included: here the last reason is kept, by client id."""
 
     def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._last: tuple[int | None, str] | None = None
+        super().__init__(logging.ERROR)
+        self._reasons: dict[str, LogError] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        errors = [argument for argument in record.args or () if isinstance(argument, Exception) and not isinstance(argument, KafkaTimeoutError)]
-        if errors:
-            self._last = protocol_code(errors[0]), str(errors[0])
+        match record.args:
+            case (KafkaConnection() as connection, Exception() as error):  # "%s: Connection lost: %s"
+                name, reason = connection.config["client_id"], translated(error, "")
+                if isinstance(reason, LogUnusable) or not isinstance(self._reasons.get(name), LogUnusable):  # a refusal is not the silence after it
+                    self._reasons[name] = reason
 
-    def forget(self) -> None:
-        self._last = None
+    def take(self, client_id: str, where: str) -> LogError | None:
+        """Why this client's connection failed last; None since it was taken."""
+        reason = self._reasons.pop(client_id, None)
+        return reason and type(reason)(reason.args[0], reason.args[1] or where, reason.args[2])
 
-    def last(self) -> tuple[int | None, str]:
-        return self._last or (None, "no broker answered")
 
-
-_reasons = _Reasons()
-logging.getLogger("kafka.net.manager").addHandler(_reasons)
+_refusals = _Refusals()
+logging.getLogger("kafka.net.connection").addHandler(_refusals)
 # Lost connections, rebalances and refusals are written there as errors, some with their stack. What matters of them arrives here as exceptions.
 logging.getLogger("kafka").propagate = False
+
+
+def raise_refused(client_id: str, where: str) -> None:
+    """Raise LoginRefused and the like if that is why this client's connections fail: kafka-python would try it again for ever."""
+    if isinstance(reason := _refusals.take(client_id, where), LogUnusable):
+        raise reason
 
 
 def protocol_code(error: BaseException) -> int | None:
@@ -75,15 +83,53 @@ def translated(error: BaseException, where: str) -> LogError:
     return error if isinstance(error, LogError) else failure(protocol_code(error), str(error), where)
 
 
+class _LastWords:
+    """Of a socket: the last bytes are read before the end of the connection is.
+
+    kafka-python reads until nothing is left, and throws away what it has read when that ends with the connection's end. A broker that refuses
+    a login says so and closes: its answer would be lost, and a wrong password look like a broker that is away.
+    """
+
+    _heard = False
+
+    def recv(self, buflen: int = 4096, flags: int = 0) -> bytes:
+        data: bytes = super().recv(buflen, flags)  # type: ignore[misc]  # of the socket that this is mixed into
+        if not data and self._heard:
+            self._heard = False
+            raise BlockingIOError  # nothing more for now; the selector comes back at once, and hears of the end
+        self._heard = bool(data)
+        return data
+
+
+class _TcpSocket(_LastWords, Socket):
+    pass
+
+
+class _TlsSocket(_LastWords, ssl.SSLSocket):
+    """Closed when its handshake fails: kafka-python leaves that to the garbage collection."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise  # it goes on
+        except OSError:
+            self.close()
+            raise
+
+
 class _DirectSocket(KafkaNetSocket):  # type: ignore[misc]  # kafka-python ships no types
-    """No proxy, as the class above; but a socket that could not connect is closed, which that one leaves to the garbage collection.
+    """How connections are made: as by the class above, without a proxy, but with sockets of ours, and closing those that could not connect.
 
     While a broker is away there is a try a second, and the program looks for garbage rarely.
     """
 
     SCHEMES = ("direct",)  # of the proxy's URL, by which kafka-python finds the class
 
-    async def sock_connect(self, net: Any, sock: socket.socket, sockaddr: Any, timeout_at: float | None = None) -> Any:
+    def socket(self, *kind: int) -> Socket:
+        return _TcpSocket(*kind)
+
+    async def sock_connect(self, net: Any, sock: Socket, sockaddr: Any, timeout_at: float | None = None) -> Any:
         try:
             return await super().sock_connect(net, sock, sockaddr, timeout_at=timeout_at)
         except BaseException:
@@ -92,6 +138,8 @@ class _DirectSocket(KafkaNetSocket):  # type: ignore[misc]  # kafka-python ships
 
 
 class _Token(AbstractTokenProvider):  # type: ignore[misc]
+    """Asked for at every login, on the client's own thread."""
+
     def __init__(self, sasl: Sasl) -> None:
         self._sasl = sasl
 
@@ -106,6 +154,7 @@ def _ssl_context(tls: Tls) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=tls.ca_file or None)
         context.check_hostname = tls.check_hostname
+        context.sslsocket_class = _TlsSocket
         if tls.certificate_file:
             context.load_cert_chain(tls.certificate_file, tls.key_file or None, tls.key_password or None)
     except OSError as error:  # ssl.SSLError is one
@@ -137,7 +186,7 @@ def settings(connection: Connection) -> dict[str, Any]:
     return common
 
 
-def opened(kind: Callable[..., Any], connection: Connection, **options: Any) -> tuple[Any, KafkaNetClient]:
+def opened(kind: Callable[..., Any], connection: Connection, client_id: str, **options: Any) -> tuple[Any, KafkaNetClient]:
     """A KafkaConsumer or KafkaProducer, connected, and the network client beneath it.
 
     Raises LogUnavailable when no broker has let us in within request_ms, LoginRefused, NotAllowed, ClusterTooOld.
@@ -149,19 +198,19 @@ def opened(kind: Callable[..., Any], connection: Connection, **options: Any) -> 
         made[0].cluster.config["allow_auto_create_topics"] = False  # the setting of this name is not handed on to where it is needed
         return made[0]
 
-    _reasons.forget()
+    _refusals.take(client_id, "")
     try:
-        return kind(kafka_client=client, **settings(connection), **options), made[0]
+        return kind(kafka_client=client, client_id=client_id, **settings(connection), **options), made[0]
     except (KafkaError, ValueError) as error:
         for network in made:
             network.close()  # a constructor that fails leaves its thread and its sockets behind
-        if (code := protocol_code(error)) is not None:
-            raise failure(code, str(error), connection.where) from error
-        code, reason = _reasons.last()
-        if code is not None:
-            raise failure(code, reason, connection.where) from error
-        todo = "is a broker running there, and may this machine reach it?"
-        raise LogUnavailable(f"the cluster cannot be reached within {connection.timings.request_ms / 1000:g} s: {reason}", connection.where, todo) from error
+        if protocol_code(error) is not None:
+            raise translated(error, connection.where) from error
+        reason = _refusals.take(client_id, connection.where)
+        if isinstance(reason, LogUnusable):
+            raise reason from error
+        what = f"the cluster cannot be reached within {connection.timings.request_ms / 1000:g} s: {reason.args[0] if reason else error}"
+        raise LogUnavailable(what, connection.where, "is a broker running there, and may this machine reach it?") from error
 
 
 def require_topics(network: KafkaNetClient, topics: Iterable[str], connection: Connection) -> None:

@@ -21,7 +21,7 @@ from worker.log.errors import Fenced, LogUnavailable, RecordRefused
 from worker.log.kafka.client import InDoubt, Membership, Outgoing, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.failures import POLL_AGAIN
-from worker.log.kafka.kafka_python_connection import opened, require_topics, translated
+from worker.log.kafka.kafka_python_connection import opened, raise_refused, require_topics, translated
 from worker.log.kafka.watchdog import Overrun, Watchdog
 
 
@@ -29,13 +29,13 @@ class KafkaPythonPublisher:
     """A Publisher: see client.py. kafka-python's calls without a time limit run under a watchdog."""
 
     def __init__(self, connection: Connection, transactional_id: str) -> None:
-        self._connection = connection
+        self._connection, self._transactional_id = connection, transactional_id
         timings = connection.timings
         self._where = f"{connection.where}, transactional id {transactional_id}"
         self._producer, self._network = opened(
             KafkaProducer,
             connection,
-            client_id=transactional_id,
+            transactional_id,
             transactional_id=transactional_id,
             enable_idempotence=True,
             acks="all",
@@ -52,6 +52,7 @@ class KafkaPythonPublisher:
             self._watchdog.call(self._producer.init_transactions)
         except (KafkaError, Overrun) as error:
             self.close()
+            raise_refused(transactional_id, self._where)
             raise translated(error, self._where) from error
         except BaseException:
             self.close()
@@ -78,6 +79,7 @@ class KafkaPythonPublisher:
         except ValueError as error:
             raise RecordRefused(str(error), self._where) from error
         except (KafkaError, Overrun) as error:
+            raise_refused(self._transactional_id, self._where)
             raise translated(error, self._where) from error
         # 5 commit: from here on, whatever goes wrong, the transaction may have been committed
         try:

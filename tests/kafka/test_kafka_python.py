@@ -1,0 +1,365 @@
+"""What is kafka-python's own: the traps that its source lays, and what it leaves behind. What every client promises is in test_clients.py."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kafka.errors
+import pytest
+from kafka import KafkaAdminClient
+
+from tests.kafka.certificates import Authority, unsecured_token
+from tests.kafka.clients import BRISK, HASTY, Opened, all_visible, create, joined, read, texts, until, values
+from tests.kafka.fixtures import BOSS, GUEST, PASSWORD, SecureBroker, StartBroker
+from tests.kafka.proxy import Api, Proxy
+from worker.demo.broker import Broker, BrokerOptions
+from worker.log.contract import TopicPartition
+from worker.log.errors import Fenced, LogCorrupt, LogError, LogUnavailable, LogUnusable, MemberReplaced, OffsetOutOfRange, RecordRefused, UnknownTopic
+from worker.log.kafka.client import InDoubt, Membership, Position
+from worker.log.kafka.connection import Connection, Sasl, Timings, Tls
+from worker.log.kafka.failures import ClusterTooOld, LoginRefused, NotAllowed
+from worker.log.kafka.kafka_python import KafkaPython, KafkaPythonConsumer
+from worker.log.kafka.kafka_python_connection import translated
+from worker.log.kafka.kafka_python_publisher import KafkaPythonPublisher
+
+NOWHERE = "127.0.0.1:1"  # a port that only the system may open, and does not
+LOGINS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+
+
+@pytest.fixture
+def client(bootstrap: str) -> Iterator[Opened]:
+    opened = Opened(KafkaPython, bootstrap)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def topic(bootstrap: str, topic_name: str) -> str:
+    create(bootstrap, topic_name)
+    return topic_name
+
+
+# ---- the steps of publish(), each against what the library does without them
+
+
+def test_a_record_that_was_lost_keeps_the_others_from_being_published(client: Opened, topic: str) -> None:
+    """The library itself would commit the rest: only the record's future knows."""
+    publisher = client.publisher(f"{topic}-p")
+    assert isinstance(publisher, KafkaPythonPublisher)
+    lose_one(publisher, kafka.errors.KafkaTimeoutError("expired"))
+    with pytest.raises(LogUnavailable) as raised:
+        publisher.publish(texts(topic, ["a", "lost", "c"]), {}, None)
+    assert not isinstance(raised.value, InDoubt)
+    publisher.close()
+    client.publisher(f"{topic}-p")
+    assert all_visible(client, topic) == []
+
+
+def lose_one(publisher: KafkaPythonPublisher, error: Exception) -> None:
+    """The record "lost" is not sent; what comes back for it is a future that has failed."""
+    producer = publisher._producer
+    send = producer.send
+
+    def losing(topic: str, value: bytes, *others: Any) -> Any:
+        return kafka.future.Future().failure(error) if value == b"lost" else send(topic, value, *others)
+
+    producer.send = losing
+
+
+def test_of_several_failures_the_one_that_says_most_is_raised(client: Opened, topic: str) -> None:
+    """A refused record takes its whole batch with it, and the others of the batch can only say that."""
+    publisher = client.publisher(f"{topic}-p")
+    assert isinstance(publisher, KafkaPythonPublisher)
+    with pytest.raises(RecordRefused):
+        publisher._raise_any([kafka.errors.KafkaError("another's fault"), None, kafka.errors.InvalidRecordError(), kafka.errors.KafkaError()])
+    with pytest.raises(LogUnavailable, match="no outcome"):
+        publisher._raise_any([None])
+    publisher._raise_any([])
+
+
+def test_a_generation_below_zero_is_refused_for_the_broker_would_take_it(client: Opened, topic: str) -> None:
+    consumer = client.consumer(f"{topic}-g", "m", [topic])
+    publisher = client.publisher(f"{topic}-p")
+    fallen_out = Membership(-1, "", kafka.ConsumerGroupMetadata(f"{topic}-g"))
+    with pytest.raises(Fenced):
+        publisher.publish(texts(topic, ["not mine"]), {TopicPartition(topic, 0): Position(1, "")}, fallen_out)
+    assert consumer.committed([TopicPartition(topic, 0)]) == {}
+    assert all_visible(client, topic) == []
+
+
+def test_the_pinned_membership_does_not_follow_the_live_one(client: Opened, topic: str) -> None:
+    first = client.consumer(f"{topic}-g", "m1", [topic])
+    (before,) = joined(first)
+    assert before.membership is not None
+    (after, _) = joined(first, client.consumer(f"{topic}-g", "m2", [topic]), after=before.membership.generation)
+    assert after.membership is not None
+    assert before.membership.token.generation_id == before.membership.generation < after.membership.generation == after.membership.token.generation_id
+
+
+@pytest.mark.parametrize("method", ["init_transactions", "send_offsets_to_transaction", "commit_transaction"])
+def test_calls_without_a_time_limit_have_one_here(client: Opened, topic: str, bootstrap: str, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    (mine,) = joined(client.consumer(f"{topic}-g", "m", [topic]))
+    hasty = client.at(bootstrap, HASTY)
+    released = threading.Event()
+
+    def publish() -> None:
+        hasty.publisher(f"{topic}-p").publish([], {TopicPartition(topic, 0): Position(1, "")}, mine.membership)
+
+    monkeypatch.setattr(kafka.KafkaProducer, method, lambda *_: released.wait())
+    with pytest.raises(LogUnavailable) as raised:
+        publish()
+    assert isinstance(raised.value, InDoubt) == (method == "commit_transaction")
+    hasty.close()  # does not wait for the call
+    assert not released.is_set()
+    released.set()
+
+
+def test_a_cut_connection_at_the_commit_is_mended_by_the_library(client: Opened, proxy: Proxy, broker: Broker, topic_name: str) -> None:
+    create(broker.bootstrap, topic_name)
+    publisher = client.at(proxy.address).publisher(f"{topic_name}-p")
+    rule = proxy.cut(Api.END_TXN, place="answer")
+    publisher.publish(texts(topic_name, ["a"]), {}, None)
+    assert rule.fired.is_set()
+    assert proxy.seen(Api.END_TXN) >= 2
+    assert values(read(client.at(broker.bootstrap).reader(topic_name, {0: 0}), 1)) == ["a"]
+
+
+# ---- what it does not tell
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (kafka.errors.MessageSizeTooLargeError(), RecordRefused),
+        (kafka.errors.UnknownTopicOrPartitionError(), UnknownTopic),
+        (kafka.errors.CommitFailedError("metadata mismatch: IllegalGenerationError"), Fenced),
+        (kafka.errors.CommitFailedError("metadata mismatch: UnknownMemberIdError"), Fenced),
+        (kafka.errors.FencedInstanceIdError(), MemberReplaced),
+        (kafka.errors.ProducerFencedError(), LogUnavailable),
+        (kafka.errors.InvalidProducerEpochError(), LogUnavailable),
+        (kafka.errors.KafkaError("Cannot perform send", kafka.errors.TopicAuthorizationFailedError()), NotAllowed),
+        (kafka.errors.KafkaError(kafka.errors.InvalidTxnStateError()), LogUnavailable),
+        (kafka.errors.KafkaError(f"Unexpected error in TxnOffsetCommitResponse: {kafka.errors.TopicAuthorizationFailedError()}"), NotAllowed),
+        (kafka.errors.KafkaTimeoutError("too late"), LogUnavailable),
+        (kafka.errors.LogTruncationError({}), OffsetOutOfRange),
+        (kafka.errors.IncompatibleBrokerVersion(), ClusterTooOld),
+        (kafka.errors.CorruptRecordError(), LogCorrupt),
+        (LoginRefused("the token server says no"), LoginRefused),
+    ],
+)
+def test_its_errors_are_told_apart(error: Exception, kind: type[LogError]) -> None:
+    assert type(translated(error, "here")) is kind
+
+
+@pytest.mark.parametrize("error", [kafka.errors.CorruptRecordError("crc"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "header"), IndexError("varint")])
+def test_after_an_unreadable_record_it_is_not_polled_again(client: Opened, topic: str, error: Exception) -> None:
+    """It would go on with a dead iterator, and not return."""
+    consumer, reader = client.consumer(f"{topic}-g", "m", [topic]), client.reader(topic, {0: 0})
+    joined(consumer)
+    both: tuple[Any, Any] = (consumer, reader)
+    for made in both:
+        polls: list[int] = []
+
+        def poll(*_: Any, polls: list[int] = polls) -> None:
+            polls.append(1)
+            raise error
+
+        made._source.consumer.poll = poll
+        for _ in range(2):
+            with pytest.raises(LogCorrupt):
+                made.poll(1, 0)
+        assert len(polls) == 1
+
+
+def test_topics_are_not_made_by_asking_for_them(start_broker: StartBroker) -> None:
+    """The library's setting for that is not handed on to where metadata is asked for."""
+    broker = start_broker(BrokerOptions(properties={"auto.create.topics.enable": "true"}))
+    opened = Opened(KafkaPython, broker.bootstrap)
+    with pytest.raises(UnknownTopic):
+        opened.publisher("p").publish(texts("asked-for", ["a"]), {}, None)
+    with pytest.raises(UnknownTopic):
+        opened.consumer("g", "m", ["asked-for"]).poll(1, 1)
+    with pytest.raises(UnknownTopic):
+        opened.reader("asked-for", {0: 0})
+    opened.close()
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    assert "asked-for" not in admin.list_topics()
+    admin.close()
+    broker.kill()
+
+
+def test_a_partition_that_is_not_there_is_not_waited_for(client: Opened, topic: str) -> None:
+    with pytest.raises(UnknownTopic, match="no partition 3"):
+        client.reader(topic, {0: 0, 3: 0})
+    with pytest.raises(RecordRefused):
+        client.publisher(f"{topic}-p").publish(texts(topic, ["a"], partition=3), {}, None)
+
+
+# ---- a cluster out of reach
+
+
+def test_a_cluster_out_of_reach_is_said_in_one_line_that_says_why(capfd: pytest.CaptureFixture[str]) -> None:
+    client = KafkaPython(Connection(NOWHERE, timings=HASTY))
+    before = set(threading.enumerate())
+    for attempt in (
+        lambda: client.publisher("p"),
+        lambda: client.reader("t", {0: 0}),
+        lambda: client.consumer("g", "m", ["t"]).poll(1, 0),
+        lambda: client.consumer("g", "m", ["t"]).committed([TopicPartition("t", 0)]),
+    ):
+        with pytest.raises(LogUnavailable) as raised:
+            attempt()
+        what, where, _ = raised.value.problems[0]
+        assert "cannot be reached within 1 s" in what
+        assert "ECONNREFUSED" in what
+        assert "\n" not in what
+        assert NOWHERE in where
+    assert set(threading.enumerate()) <= before
+    assert capfd.readouterr().err == ""
+
+
+def test_nothing_is_left_running_nor_written_to_stderr(bootstrap: str, topic: str, capfd: pytest.CaptureFixture[str]) -> None:
+    opened = Opened(KafkaPython, bootstrap)
+    before = set(threading.enumerate())
+    consumer, publisher, reader = opened.consumer(f"{topic}-g", "m", [topic]), opened.publisher(f"{topic}-p"), opened.reader(topic, {0: 0})
+    joined(consumer)
+    publisher.publish(texts(topic, ["a"]), {}, None)
+    assert len(read(reader, 1)) == 1
+    assert len(set(threading.enumerate()) - before) >= 4
+    opened.close()
+    begun_after = set(threading.enumerate()) - before
+
+    def ended() -> bool:
+        for thread in begun_after:
+            thread.join(0.1)
+        return not any(thread.is_alive() for thread in begun_after)
+
+    until(ended, "the threads' end")
+    assert capfd.readouterr().err == ""
+
+
+def test_a_publisher_is_dropped_with_what_it_still_has(client: Opened, proxy: Proxy, broker: Broker, topic_name: str) -> None:
+    create(broker.bootstrap, topic_name)
+    publisher = client.at(proxy.address).publisher(f"{topic_name}-p")
+    assert isinstance(publisher, KafkaPythonPublisher)
+    rule = proxy.stall(Api.PRODUCE)
+    producer = publisher._producer
+    producer.begin_transaction()
+    future = producer.send(topic_name, b"held up", partition=0)
+    rule.wait()
+    publisher.close()  # its own close() would raise here, and the garbage collection again
+    until(lambda: bool(producer._closed), "the producer's end")
+    assert future.failed()
+
+
+def test_a_broker_that_comes_back_is_found_again(client: Opened, own_broker: Broker, topic_name: str) -> None:
+    create(own_broker.bootstrap, topic_name)
+    there = client.at(own_broker.bootstrap)
+    consumer, reader = there.consumer("g", "m", [topic_name]), there.reader(topic_name, {0: 0})
+    joined(consumer)
+    consumer.begin_at({TopicPartition(topic_name, 0): 0})
+    own_broker.kill()
+    assert consumer.poll(1, 0.2) == {}
+    own_broker.start()
+    there.publisher("p").publish(texts(topic_name, ["back"]), {}, None)
+    assert values(read(reader, 1)) == ["back"]
+    until(lambda: "back" in [text for records in consumer.poll(1, 0.1).values() for text in values(records)], "the record")
+
+
+# ---- security
+
+
+def secure(broker: SecureBroker, listener: str, sasl: Sasl | None = None, tls: Tls | None = None, timings: Timings = HASTY) -> KafkaPython:
+    protocol: Any = listener.removesuffix("_MUTUAL")
+    tls = tls or Tls(ca_file=str(broker.authority.certificate_file))
+    return KafkaPython(Connection(broker.broker.address(listener), protocol, tls, sasl, timings))
+
+
+def use(client: KafkaPython, name: str) -> None:
+    """All three kinds of connection, as BOSS, who may do everything."""
+    publisher, consumer, reader = client.publisher(f"{name}-p"), client.consumer(f"{name}-g", "m", [name]), client.reader(name, {0: 0})
+    publisher.publish(texts(name, ["a"]), {}, None)
+    assert len(read(reader, 1)) == 1
+    (mine,) = joined(consumer)
+    assert mine.partitions == {TopicPartition(name, 0)}
+    for made in (publisher, consumer, reader):
+        made.close()
+
+
+@pytest.mark.parametrize("mechanism", LOGINS)
+@pytest.mark.parametrize("listener", ["SASL_PLAINTEXT", "SASL_SSL"])
+def test_a_login_by_password(secure_broker: SecureBroker, topic_name: str, listener: str, mechanism: Any) -> None:
+    create(secure_broker.broker.bootstrap, topic_name)
+    use(secure(secure_broker, listener, Sasl(mechanism, BOSS, PASSWORD), timings=BRISK), topic_name)
+
+
+def test_a_login_by_token(secure_broker: SecureBroker, topic_name: str, tmp_path: Path) -> None:
+    create(secure_broker.broker.bootstrap, topic_name)
+    token = tmp_path / "token"
+    token.write_text(unsecured_token(BOSS))
+    use(secure(secure_broker, "SASL_SSL", Sasl("OAUTHBEARER", token_file=str(token)), timings=BRISK), topic_name)
+    with pytest.raises(LoginRefused, match="cannot be read"):
+        secure(secure_broker, "SASL_SSL", Sasl("OAUTHBEARER", token_file=str(tmp_path / "none"))).publisher("p")
+
+
+@pytest.mark.parametrize("password", ["", "of the key"])
+def test_a_login_by_certificate(secure_broker: SecureBroker, topic_name: str, password: str) -> None:
+    create(secure_broker.broker.bootstrap, topic_name)
+    mine = secure_broker.authority.issue("client", password=password) if password else secure_broker.client
+    tls = Tls(str(secure_broker.authority.certificate_file), str(mine.certificate_file), str(mine.key_file), password)
+    use(secure(secure_broker, "SSL_MUTUAL", tls=tls, timings=BRISK), topic_name)
+
+
+@pytest.mark.parametrize("mechanism", LOGINS)
+def test_a_wrong_password_is_said_to_be_wrong(secure_broker: SecureBroker, mechanism: Any) -> None:
+    client = secure(secure_broker, "SASL_PLAINTEXT", Sasl(mechanism, BOSS, "wrong"))
+    with pytest.raises(LoginRefused):
+        client.publisher("p")
+    with pytest.raises(LoginRefused):
+        client.reader("t", {0: 0})
+    with pytest.raises(LoginRefused):
+        client.consumer("g", "m", ["t"]).poll(1, 0)
+
+
+def test_what_is_not_allowed_is_said_to_be_so(secure_broker: SecureBroker, topic_name: str) -> None:
+    create(secure_broker.broker.bootstrap, topic_name)
+    client = secure(secure_broker, "SASL_PLAINTEXT", Sasl("PLAIN", GUEST, PASSWORD))
+    with pytest.raises(NotAllowed):
+        client.publisher(f"{topic_name}-p")
+    with pytest.raises(NotAllowed):
+        client.reader(topic_name, {0: 0})
+    with pytest.raises(NotAllowed):
+        client.consumer(f"{topic_name}-g", "m", [topic_name]).poll(1, 0)
+
+
+def test_a_broker_of_another_authority_is_not_trusted(secure_broker: SecureBroker, tmp_path: Path) -> None:
+    with pytest.raises(LogUnavailable, match="certificate verify failed"):
+        secure(secure_broker, "SSL", tls=Tls(ca_file=str(Authority(tmp_path).certificate_file))).publisher("p")
+
+
+@pytest.mark.parametrize("tls", [Tls(ca_file="missing.pem"), Tls(certificate_file="missing.pem", key_file="missing.pem")])
+def test_tls_files_that_cannot_be_used_are_named(tls: Tls) -> None:
+    with pytest.raises(LogUnusable, match=r"missing\.pem"):
+        KafkaPython(Connection(NOWHERE, "SSL", tls)).publisher("p")
+
+
+def test_a_login_that_is_refused_later_ends_the_polls(secure_broker: SecureBroker, topic_name: str, tmp_path: Path) -> None:
+    """The library would try it for ever, and say so in its log only."""
+    create(secure_broker.broker.bootstrap, topic_name)
+    token = tmp_path / "token"
+    token.write_text(unsecured_token(BOSS))
+    client = secure(secure_broker, "SASL_PLAINTEXT", Sasl("OAUTHBEARER", token_file=str(token)), timings=BRISK)
+    consumer = client.consumer(f"{topic_name}-g", "m", [topic_name])
+    joined(consumer)
+    assert isinstance(consumer, KafkaPythonConsumer)
+    token.unlink()
+    assert consumer._source is not None
+    for broker in consumer._source.network.cluster.brokers():
+        consumer._source.network.close(broker.node_id)  # as when the broker ends an idle connection
+    consumer._source.network.close("coordinator-1")
+    with pytest.raises(LoginRefused):
+        until(lambda: bool(consumer.poll(1, 0.1)), "LoginRefused")
+    consumer.close()
