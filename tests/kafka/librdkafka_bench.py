@@ -30,7 +30,7 @@ class Bench:
         self.client = Librdkafka(self.connection)
         self.closing = ExitStack()
 
-    def topic(self, partitions: int = 1, **configs: str) -> str:
+    def topic(self, partitions: int = 1, configs: dict[str, str] | None = None) -> str:
         name = self.fresh_name(f"topic{time.monotonic_ns()}")
         with closing(KafkaAdminClient(bootstrap_servers=self.bootstrap)) as admin:
             admin.create_topics([NewTopic(name, partitions, 1, topic_configs=configs)], wait_for_metadata=True)

@@ -29,6 +29,7 @@ _LOGGER = logging.getLogger("clickscore.librdkafka")
 _LOGGER.addHandler(logging.NullHandler())
 _LOGGER.propagate = False
 
+PROBE = "probe"  # for a file of authorities: librdkafka looks where systems keep theirs
 _MIB = 1024 * 1024
 _FETCH_BYTES = 4 * _MIB  # of one partition in one answer
 _ANSWER_BYTES = 48 * _MIB  # of all partitions in one answer
@@ -166,7 +167,7 @@ def _tls_settings(connection: Connection) -> Settings:
         "ssl.key.password": tls.key_password,
     }
     return {name: value for name, value in paths.items() if value} | {
-        "ssl.ca.location": tls.ca_file or "probe",  # "probe" looks where the systems keep their authorities
+        "ssl.ca.location": tls.ca_file or PROBE,
         "ssl.endpoint.identification.algorithm": "https" if tls.check_hostname else "none",
     }
 

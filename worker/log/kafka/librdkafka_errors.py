@@ -5,16 +5,20 @@ Source: enum rd_kafka_resp_err_t of rdkafka.h, librdkafka 2.16.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
 from worker.log.errors import LogError, LogUnavailable, LogUnusable
 from worker.log.kafka.failures import failure
-from worker.log.kafka.librdkafka import Settings, Tokens
+from worker.log.kafka.librdkafka import PROBE, Settings, Tokens
 
 C = TypeVar("C")
+
+TLS_TODO = "check kafka.tls_ca_file, tls_certificate_file, tls_key_file and tls_check_hostname"
 
 # librdkafka's own codes that mean the same as one of the broker's.
 _SAME_AS = {
@@ -28,6 +32,8 @@ _SAME_AS = {
 }
 # What librdkafka says where a connection broke in the middle of a login or a handshake: that passes, unlike a refusal.
 _BROKEN_CONNECTION = ("Local: ", "isconnected", "onnection reset", "Broken pipe")
+# A broker's refusal of our certificate, or of its absence, comes as an alert (RFC 8446, section 6.2), after the handshake in TLS 1.3.
+_CERTIFICATE_ALERT = re.compile(r"SSL alert number (40|4[2-9]|116)\b")
 _FENCED_INSTANCE = KafkaError(KafkaError.FENCED_INSTANCE_ID).str()
 _WRONG_MECHANISM = KafkaError(KafkaError.UNSUPPORTED_SASL_MECHANISM).str()
 
@@ -43,8 +49,8 @@ def log_error(error: KafkaError, where: str) -> LogError:
         return LogUnavailable(text, where)
     if code == KafkaError._AUTHENTICATION and _WRONG_MECHANISM in text:
         return failure(KafkaError.UNSUPPORTED_SASL_MECHANISM, text, where)
-    if code == KafkaError._SSL:
-        return LogUnusable(f"the TLS connection was refused ({text})", where, "check kafka.tls: the authority, the certificate, the host name")
+    if code == KafkaError._SSL or _CERTIFICATE_ALERT.search(text):
+        return LogUnusable(f"the TLS connection was refused ({text})", where, TLS_TODO)
     return failure(_SAME_AS.get(code), text, where)
 
 
@@ -107,6 +113,12 @@ class Troubles:
 
 def made(kind: Callable[[Settings], C], settings: Settings, troubles: Troubles) -> C:
     """A client of confluent-kafka, whose background errors go to `troubles`. Raises LogUnusable for settings that cannot be."""
+    files = [str(value) for name, value in settings.items() if name.endswith(".location") and value != PROBE]
+    for file in files:  # of one that is not there, librdkafka says only that the X.509 routines have failed
+        try:
+            Path(file).open("rb").close()
+        except OSError as unread:
+            raise LogUnusable(f"a TLS file cannot be read: {unread.strerror}", file, TLS_TODO) from None
     try:
         return kind(settings | {"error_cb": troubles})
     except KafkaException as exception:
@@ -114,4 +126,5 @@ def made(kind: Callable[[Settings], C], settings: Settings, troubles: Troubles) 
         if error.code() != KafkaError._INVALID_ARG:
             raise troubles.explained(error, "starting the client") from None
         text = " ".join(error.str().split())
-        raise LogUnusable(f"the Kafka client refused its settings: {text}", troubles.where, "check the kafka settings") from None
+        where = ", ".join([troubles.where, *files])
+        raise LogUnusable(f"the Kafka client refused its settings: {text}", where, TLS_TODO if files else "check the kafka settings") from None

@@ -47,7 +47,7 @@ class LibrdkafkaPublisher:
             except KafkaException as exception:
                 self._hear()
                 error = cause(exception)
-                if error.code() != KafkaError._TIMED_OUT or self._troubles.any or self._left_s() <= 0:
+                if not error.retriable() or self._troubles.any or self._left_s() <= 0:
                     raise self._troubles.explained(error, "getting the transactional id") from None
 
     def publish(self, records: Sequence[Outgoing], positions: Mapping[TopicPartition, Position], membership: Membership | None) -> None:
