@@ -21,7 +21,7 @@ from worker.core.event_faults import Faults
 from worker.core.event_fields import FIELDS, LAST_TIME_MS, NUMBER_LIMITS, REQUIRED, TEXT_LIMITS, UNKNOWN_NAME_LENGTH, UNKNOWN_NAMES, UNKNOWN_OVERFLOW
 from worker.core.timestamps import parse_rfc3339
 
-Shapes = Counter[tuple[str, ...]]
+Shapes = set[tuple[str, ...]]
 
 NESTED = frozenset((dict, list))
 TEXT_TYPES = frozenset((str, type(None)))
@@ -74,14 +74,16 @@ class Fields:
 
 
 def shapes_of(records: Sequence[Record]) -> Shapes:
-    """Count records by the keys that they have; a shop sends few different lists of them."""
-    return Counter(map(tuple, records))
+    """The different lists of keys that records have; a shop sends few."""
+    return set(map(tuple, records))
 
 
-def unknown_fields(shapes: Shapes) -> dict[str, int]:
+def unknown_fields(records: Sequence[Record], shapes: Shapes) -> dict[str, int]:
     """Count records by the unknown fields that they carry; names are cut short, and past a number of names the rest counts as one."""
+    if FIELDS.issuperset(chain.from_iterable(shapes)):
+        return {}
     counts: dict[str, int] = {}
-    for keys, number in shapes.items():
+    for keys, number in Counter(map(tuple, records)).items():
         for name in keys:
             if name not in FIELDS:
                 counted = name[:UNKNOWN_NAME_LENGTH]

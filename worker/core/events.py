@@ -74,7 +74,7 @@ def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES) 
     if faults:
         parsed, fields = parsed.without(faults), fields.without(faults)
         shapes = shapes_of(parsed.records)
-    return batch_of(fields, parsed.positions, names, unknown_fields(shapes)), parsed.rejected
+    return batch_of(fields, parsed.positions, names, unknown_fields(parsed.records, shapes)), parsed.rejected
 
 
 def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str], unknown: dict[str, int]) -> Batch:

