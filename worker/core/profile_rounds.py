@@ -119,3 +119,7 @@ class Rounds:
         index[self.chains :] *= flagged  # column 0 is never later than a chain's own
         self.carry(np.maximum, index)
         return index[self.chains :]
+
+    def apart(self, events: Ints) -> list[Ints]:
+        """Some events (ascending, counted in the order of columns) by rounds: none of a list follows another of it."""
+        return np.split(events, np.flatnonzero(np.diff(self.nth[events])) + 1)

@@ -15,6 +15,7 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 TRADE_COLUMNS = [*range(at.ORDERS, at.ORDERS + ORDER_RING), *range(at.ORDER_TIMES, at.ORDER_TIMES + ORDER_RING), at.PURCHASES, at.SPEND]
+PRICE_COLUMNS = [at.PRICES, at.PRICE, at.DISCOUNT]
 PRICES_WEIGHED = 20  # a running mean of prices forgets as if it were one of so many
 _ORDERS, _TIMES, _PURCHASES, _SPEND = slice(0, ORDER_RING), slice(ORDER_RING, 2 * ORDER_RING), 2 * ORDER_RING, 2 * ORDER_RING + 1
 
@@ -30,7 +31,7 @@ def trade(states: Floats, events: EventColumns, rounds: Rounds) -> tuple[Ints, F
     if len(deals):
         kind = kind.copy()
         now = states[TRADE_COLUMNS, : rounds.chains].T.copy()
-        for index in np.split(deals, np.flatnonzero(np.diff(rounds.nth[deals])) + 1):
+        for index in rounds.apart(deals):
             chain = rounds.chain[index]
             rows = now[chain]
             buys = kind[index] == PURCHASE
@@ -81,16 +82,20 @@ def cart_value(events: EventColumns, kind: Ints, in_session: Flags) -> Floats:
     return np.where(carted, events.price * np.nan_to_num(events.quantity, nan=1.0), 0.0)
 
 
-def mean_prices(states: Floats, events: EventColumns, rounds: Rounds) -> None:
-    """Fill in the running means of prices and discounts; PRICES must count each event's own price already."""
-    first, priced = rounds.chains, ~np.isnan(events.price)
-    if not priced.any():
-        states[[at.PRICE, at.DISCOUNT], first:] = states[[at.PRICE, at.DISCOUNT]][:, rounds.chain]
-        return
-    share = np.where(priced, 1 / np.clip(states[at.PRICES, first:], 1, PRICES_WEIGHED), 0.0)
-    price = np.where(priced, events.price, 0.0)
-    off = np.clip(np.nan_to_num(events.discount) / np.maximum(price, 0.01), 0, 1)
-    value, mean = np.stack([price, off]), states[[at.PRICE, at.DISCOUNT]]
-    for before, now, own in rounds.blocks:
-        mean[:, now] = mean[:, before] + (value[:, own] - mean[:, before]) * share[own]
-    states[[at.PRICE, at.DISCOUNT], first:] = mean[:, first:]
+def prices(states: Floats, events: EventColumns, rounds: Rounds) -> Flags:
+    """Fill in PRICE_COLUMNS of the events that show a price, which the result flags: how many were seen, and running means of prices and discounts."""
+    priced = ~np.isnan(events.price)
+    shown = np.flatnonzero(priced)
+    if len(shown):
+        now = states[PRICE_COLUMNS, : rounds.chains].T.copy()
+        for index in rounds.apart(shown):
+            price, rows = events.price[index], now[rounds.chain[index]]
+            off = np.clip(np.nan_to_num(events.discount[index]) / np.maximum(price, 0.01), 0, 1)
+            rows[:, 0] += 1
+            share = 1 / np.minimum(rows[:, 0], PRICES_WEIGHED)
+            rows[:, 1] += (price - rows[:, 1]) * share
+            rows[:, 2] += (off - rows[:, 2]) * share
+            now[rounds.chain[index]] = rows
+            for column, values in zip(PRICE_COLUMNS, rows.T, strict=True):
+                states[column, rounds.chains + index] = values
+    return priced

@@ -17,7 +17,7 @@ from worker.core import profile_layout as at
 from worker.core.profile_events import LATEST, VIEW_ITEM, EventColumns, Rules
 from worker.core.profile_layout import EVENT_RING, HALF_LIVES_MS, N_HALF_LIVES, N_KINDS, OUTCOMES
 from worker.core.profile_rounds import Rounds
-from worker.core.profile_trade import TRADE_COLUMNS, cart_value, mean_prices, trade
+from worker.core.profile_trade import PRICE_COLUMNS, TRADE_COLUMNS, cart_value, prices, trade
 from worker.core.settings import DAY_MS
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ _KINDS = np.arange(N_KINDS)[:, None]
 
 # Columns that only grow by what an event adds; the first ones begin again with every session.
 _SESSION_SUMS = [*range(at.IN_SESSION, at.IN_SESSION + N_KINDS), at.CART_VALUE, at.REPEATS]
-_SUMS = [*_SESSION_SUMS, at.SESSIONS, at.DAYS, at.PRICES]
+_SUMS = [*_SESSION_SUMS, at.SESSIONS, at.DAYS]
 
 
 @dataclass(slots=True)
@@ -53,10 +53,10 @@ def advance(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules) 
     moment = _moment(states, events, rounds)
     starts = _sessions(states, events, rounds, moment, rules.session_gap_ms)
     kind, deals = trade(states, events, rounds)
+    priced = prices(states, events, rounds)
     of_kind = kind == _KINDS
-    _remember(states, events, rounds, rules, moment, starts, of_kind, deals)
+    _remember(states, events, rounds, rules, moment, of_kind, np.stack([starts, deals, priced]))
     _sum(states, events, rounds, kind, of_kind, moment.late, starts)
-    mean_prices(states, events, rounds)
     _fade(states, rounds, of_kind, moment)
     _collect(states, events, rounds, moment.late, starts)
     after[at.TOTAL] = states[at.TOTAL, chain] + (rounds.nth + 1)
@@ -92,12 +92,13 @@ def _sessions(states: Floats, events: EventColumns, rounds: Rounds, moment: Mome
     return np.asarray(~moment.late & (apart | (named & (events.session != states[at.SESSION, rounds.previous]))))
 
 
-def _remember(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules, moment: Moment, starts: Flags, of_kind: Flags, deals: Flags) -> None:
+def _remember(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules, moment: Moment, of_kind: Flags, marks: Flags) -> None:
     """Columns that hold the largest of something, and those that hold the latest: a maximum, too, of the columns of the events that set it."""
     first, time, on_time = rounds.chains, events.time_ms, ~moment.late
     places = states[at.TOTAL, rounds.chain] + rounds.nth  # the next place in the ring of event ids
     set_by = [
-        np.stack([starts, on_time, moment.new, deals, on_time & ~np.isnan(events.price)]),
+        marks,
+        np.stack([on_time, moment.new, on_time & marks[2]]),
         on_time & (events.latest != 0),
         (places % EVENT_RING == np.arange(EVENT_RING)[:, None]) & (events.event != 0),
     ]
@@ -109,12 +110,12 @@ def _remember(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules
         (slice(at.OUTCOME, at.OUTCOME + OUTCOMES), watched),
         (slice(at.DAY, at.DAY + 1), (time // DAY_MS)[None, :]),
     ]
-    marks = np.concatenate(set_by)
+    flags = np.concatenate(set_by)
     earliest = -1  # a late event may be the earliest: the smallest time is the largest negative one
-    table = np.empty((len(marks) + sum(len(values) for _, values in largest) + 1, rounds.columns))
-    table[: len(marks)] = np.arange(rounds.columns)
-    table[: len(marks), first:] *= marks
-    done = len(marks)
+    table = np.empty((len(flags) + sum(len(values) for _, values in largest) + 1, rounds.columns))
+    table[: len(flags)] = np.arange(rounds.columns)
+    table[: len(flags), first:] *= flags
+    done = len(flags)
     for columns, values in largest:
         rows = table[done : done + len(values)]
         rows[:, :first], rows[:, first:] = states[columns, :first], values
@@ -122,29 +123,30 @@ def _remember(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules
     table[earliest, :first], table[earliest, first:] = -np.inf, np.where(moment.late, -time, -np.inf)
     rounds.carry(np.maximum, table)
 
-    done = len(marks)
+    done = len(flags)
     for columns, values in largest:
         states[columns, first:] = table[done : done + len(values), first:]
         done += len(values)
-    _put_latest(states, events, rounds, moment, table[: len(marks), first:].astype(np.int64))
+    _put_latest(states, events, rounds, moment, table[: len(flags), first:].astype(np.int64))
     np.minimum(states[at.FIRST, first:], -table[earliest, first:], out=states[at.FIRST, first:])
 
 
 def _put_latest(states: Floats, events: EventColumns, rounds: Rounds, moment: Moment, latest: Ints) -> None:
-    """Columns that hold the latest of something; `latest` (marks x n) are the columns of the events that set them."""
-    start, newest, birth, deal, price = latest[:5]
+    """Columns that hold the latest of something; `latest` (flags x n) are the columns of the events that set them."""
+    start, deal, price, newest, birth, price_on_time = latest[:6]
     _put(states[at.SESSION_START], events.time_ms, start)
     _put(states[at.SESSION_BEFORE], np.where(moment.new, 0.0, moment.before - states[at.SESSION_START, rounds.previous]), start)
     _put(states[at.GAP], moment.passed_ms, start)
     _put(states[at.NAME], events.name, newest)
     _put(states[at.NAME_BEFORE], states[at.NAME, rounds.previous], newest)
     _put(states[at.FIRST], events.time_ms, birth)
-    _put(states[at.LAST_PRICE], events.price, price)
-    for column in TRADE_COLUMNS:
-        states[column, rounds.chains :] = states[column, deal]
-    for row, values, index in zip(states[_SEEN], events.latest, latest[5 : 5 + LATEST], strict=True):
+    _put(states[at.LAST_PRICE], events.price, price_on_time)
+    for columns, index in ((TRADE_COLUMNS, deal), (PRICE_COLUMNS, price)):
+        for column in columns:
+            states[column, rounds.chains :] = states[column, index]
+    for row, values, index in zip(states[_SEEN], events.latest, latest[6 : 6 + LATEST], strict=True):
         _put(row, values, index)
-    for row, index in zip(states[_RING], latest[5 + LATEST :], strict=True):
+    for row, index in zip(states[_RING], latest[6 + LATEST :], strict=True):
         _put(row, events.event, index)
 
 
@@ -159,7 +161,6 @@ def _sum(states: Floats, events: EventColumns, rounds: Rounds, kind: Ints, of_ki
     added[N_KINDS + 1] = (kind == VIEW_ITEM) & ~late & (item != 0) & (item == states[at.ITEM, previous])
     added[N_KINDS + 2] = starts
     added[N_KINDS + 3] = states[at.DAY, first:] > states[at.DAY, previous]
-    added[N_KINDS + 4] = ~np.isnan(events.price)
     kept = np.ones_like(added)
     kept[: len(_SESSION_SUMS)] = ~starts
     sums = np.empty((len(_SUMS), rounds.columns))
