@@ -12,16 +12,16 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, TypeVar
 
 import pytest
 
 from tests.kafka.certificates import Authority, Certificate, OpensslMissing
 from tests.kafka.proxy import Proxy
 from worker.demo.broker import Broker, BrokerMissing, BrokerOptions, Image, Jars, Listener, Running, find
-from worker.errors import ClickscoreError
 
-NOT_RUN = "this test needs a real Kafka broker"
+NOT_RUN = "needs what is missing here: see KAFKA IS NOT TESTED"
+REASON = pytest.StashKey[str]()
 PROXIED = "PROXIED"  # the listener that advertises the proxy
 # What would take a broker some ten seconds by default: seeing that it was killed, and aborting a transaction that was left open.
 IMPATIENT = {
@@ -32,20 +32,34 @@ IMPATIENT = {
 
 BOSS, GUEST, PASSWORD = "boss", "guest", "to-be-or-not"  # users of secure_broker
 
+T = TypeVar("T")
 StartBroker = Callable[..., Broker]
 FreshName = Callable[[str], str]
 
 
 @pytest.fixture(scope="session")
-def start_broker(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[StartBroker]:
+def broker_source(pytestconfig: pytest.Config) -> Jars | Image:
+    """What brokers of ours are started from; KAFKA_BOOTSTRAP is not ours to start."""
+
+    def say(what: str) -> None:
+        with pytestconfig.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            print(f"\n{what}", flush=True)
+
+    ours = {name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP"}
+    source = had(pytestconfig, lambda: find(ours, say=say))
+    assert not isinstance(source, Running)
+    return source
+
+
+@pytest.fixture(scope="session")
+def start_broker(tmp_path_factory: pytest.TempPathFactory, broker_source: Jars | Image) -> Iterator[StartBroker]:
     """Starts one more broker of ours, with BrokerOptions or without; all are killed at the end of the run, those that are needed shorter by their test."""
     started: list[Broker] = []
-    source = _source(pytestconfig)
 
     def start(options: BrokerOptions | None = None) -> Broker:
         options = options or BrokerOptions()
         impatient = BrokerOptions(options.listeners, options.users, options.authorizer, options.super_users, {**IMPATIENT, **options.properties})
-        broker = Broker(source, tmp_path_factory.mktemp("broker"), impatient)
+        broker = Broker(broker_source, tmp_path_factory.mktemp("broker"), impatient)
         started.append(broker)
         broker.start()
         return broker
@@ -80,7 +94,7 @@ def proxy(broker: Broker, proxy_of_the_run: Proxy) -> Iterator[Proxy]:
 
 @pytest.fixture(scope="session")
 def bootstrap(request: pytest.FixtureRequest) -> str:
-    """HOST:PORT of a broker that everything may be done to by a client: KAFKA_BOOTSTRAP, else the one of `broker`."""
+    """HOST:PORT of a broker that clients may do everything on: KAFKA_BOOTSTRAP, else `broker`. A test with `broker` or `proxy` takes broker.bootstrap."""
     if running := os.environ.get("KAFKA_BOOTSTRAP"):
         return running
     broker: Broker = request.getfixturevalue("broker")
@@ -104,13 +118,10 @@ class SecureBroker(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def secure_broker(start_broker: StartBroker, tmp_path_factory: pytest.TempPathFactory) -> SecureBroker:
+def secure_broker(start_broker: StartBroker, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> SecureBroker:
     """Listeners SSL, SSL_MUTUAL (a client certificate is required), SASL_PLAINTEXT and SASL_SSL, and PLAINTEXT to set things up."""
-    try:
-        authority = Authority(tmp_path_factory.mktemp("certificates"))
-        server, client = authority.issue("broker").bundle_file, authority.issue("client")
-    except OpensslMissing as missing:
-        not_run(missing)
+    authority = had(pytestconfig, lambda: Authority(tmp_path_factory.mktemp("certificates")))
+    server, client = authority.issue("broker").bundle_file, authority.issue("client")
     listeners = (
         Listener("SSL", "SSL", certificate=server),
         Listener("SSL_MUTUAL", "SSL", certificate=server, authority=authority.certificate_file, client_certificate=True),
@@ -136,34 +147,24 @@ def topic_name(fresh_name: FreshName) -> str:
     return fresh_name("topic")
 
 
-def _source(config: pytest.Config) -> Jars | Image:
-    """What brokers of ours are started from; KAFKA_BOOTSTRAP is not ours to start."""
-
-    def say(what: str) -> None:
-        with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-            print(f"\n{what}", flush=True)
-
+def had(config: pytest.Config, find_or_make: Callable[[], T]) -> T:
+    """What tests need from this machine. Where it is missing, the test ends: with CI=true as failed, else as not run; the summary says why, once for all."""
     try:
-        source = find({name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP"}, say=say)
-    except BrokerMissing as missing:
-        not_run(missing)
-    assert not isinstance(source, Running)
-    return source
-
-
-def not_run(missing: ClickscoreError) -> NoReturn:
-    """End the test: with CI=true as failed, else as not run, of which the summary speaks."""
-    reason = f"{NOT_RUN}: {missing}"
+        return find_or_make()
+    except (BrokerMissing, OpensslMissing) as missing:
+        config.stash[REASON] = str(missing)
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+        pytest.fail(NOT_RUN, pytrace=False)
+    pytest.skip(NOT_RUN)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    skipped = [report for report in terminalreporter.stats.get("skipped", []) if NOT_RUN in str(report.longrepr)]
-    if not skipped:
-        return
-    reason = str(skipped[0].longrepr[2] if isinstance(skipped[0].longrepr, tuple) else skipped[0].longrepr)
-    terminalreporter.section("KAFKA IS NOT TESTED", sep="!", red=True, bold=True)
-    terminalreporter.line(f"{len(skipped)} tests were NOT RUN: there is no broker for them.", red=True, bold=True)
-    terminalreporter.line(reason.removeprefix("Skipped: "))
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    yield  # the last word is ours
+    reason = terminalreporter.config.stash.get(REASON, "")
+    if reason:
+        reports = [report for outcome in ("skipped", "failed", "error") for report in terminalreporter.stats.get(outcome, [])]
+        count = sum(NOT_RUN in str(report.longrepr) for report in reports)
+        terminalreporter.section("KAFKA IS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{count} tests were NOT RUN, as they need what is missing here:", red=True, bold=True)
+        terminalreporter.line(reason)

@@ -67,7 +67,7 @@ def test_without_a_broker_it_is_said_loudly_and_fails_in_ci(tmp_path: Path, ci: 
     ]
     done = subprocess.run(command, cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}, check=False, capture_output=True, text=True)
     assert outcome in done.stdout.splitlines()[-1].replace(" in ", " in\n").splitlines()[0]
-    assert "KAFKA_HOME is no unpacked Kafka" in done.stdout
-    assert ("KAFKA IS NOT TESTED" in done.stdout) == (not ci)
-    assert ("2 tests were NOT RUN" in done.stdout) == (not ci)
+    assert done.stdout.count("!! KAFKA IS NOT TESTED !!") == 1
+    assert "2 tests were NOT RUN" in done.stdout
+    assert done.stdout.count("KAFKA_HOME is no unpacked Kafka") == 1
     assert done.returncode == (1 if ci else 0)

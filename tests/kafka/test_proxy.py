@@ -16,9 +16,16 @@ from kafka.protocol.api_key import ApiKey
 
 from tests.kafka.fixtures import FreshName
 from tests.kafka.proxy import Api, Place, Proxy
+from worker.demo.broker import Broker
 
 PATIENCE_S = 30.0
 MakeProducer = Callable[..., Any]
+
+
+@pytest.fixture
+def bootstrap(broker: Broker) -> str:
+    """Past the proxy to the broker behind it, whatever KAFKA_BOOTSTRAP says."""
+    return broker.bootstrap
 
 
 @pytest.fixture
@@ -55,7 +62,9 @@ def values(bootstrap: str, topic: str, isolation: str = "read_uncommitted") -> l
     consumer.assign([partition])
     end = consumer.end_offsets([partition])[partition]
     read: list[bytes] = []
+    deadline_s = time.monotonic() + PATIENCE_S
     while consumer.position(partition) < end:
+        assert time.monotonic() < deadline_s
         read += [record.value for records in consumer.poll(timeout_ms=200).values() for record in records]
     consumer.close()
     return read

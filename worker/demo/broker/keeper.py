@@ -17,7 +17,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
-LOOK_EVERY_S = 0.2
+LOOK_EVERY_S, END_WITHIN_S = 0.2, 10.0
 
 
 def keep(engine: str, container: str, command: list[str]) -> int:
@@ -43,7 +43,11 @@ def keep(engine: str, container: str, command: list[str]) -> int:
         for line in lines:
             send(int(line))
             answer("sent")
-    code = broker.wait()
+    try:
+        code = broker.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:  # the engine did not do it
+        broker.kill()
+        code = broker.wait()
     return code if code >= 0 else 128 - code
 
 

@@ -93,8 +93,10 @@ class Broker:
     def kill(self) -> None:
         """End it at once (SIGKILL), as a power cut of the process. Nothing where it does not run."""
         if self._keeper is not None:
+            if self.running:
+                self._send(signal.SIGKILL)
             if self._keeper.stdin is not None:
-                self._keeper.stdin.close()  # the keeper kills what it keeps
+                self._keeper.stdin.close()
             self._keeper.wait()
             if self._keeper.stdout is not None:
                 self._keeper.stdout.close()
@@ -167,9 +169,11 @@ class Broker:
         scram = [part for one in self._options.scram_credentials for part in ("--add-scram", one)]
         # -g: the first of the files may be there when an earlier attempt was interrupted. An id that begins with - would be taken for an option.
         arguments = ["kafka.tools.StorageTool", "format", "-g", f"--cluster-id={cluster}", "-c", str(self._properties), *scram]
-        done = subprocess.run(
-            self._java("", {}, "-XX:TieredStopAtLevel=1", *arguments), check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=START_WITHIN_S
-        )
+        command = self._java("", {}, "-XX:TieredStopAtLevel=1", *arguments)
+        try:
+            done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=START_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            raise BrokerFailed(f"Kafka's StorageTool did not prepare the data folder within {START_WITHIN_S:g} s", str(self.folder)) from None
         if done.returncode:
             said = done.stdout.decode(errors="replace")[-2_000:].strip()
             raise BrokerFailed(f"Kafka's StorageTool could not prepare the data folder; it said:\n{said}", str(self.folder))

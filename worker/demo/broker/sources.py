@@ -78,7 +78,7 @@ def find(environ: Mapping[str, str] = os.environ, *, cache: Path | None = None, 
     except BrokerMissing as missing:
         reasons.append(missing.problems[0].what)
     try:
-        return find_engine(environ)
+        return container_image(environ, say)
     except BrokerMissing as missing:
         reasons.append(missing.problems[0].what)
     raise BrokerMissing("there is no Kafka broker and none can be started: " + "; ".join(reasons), todo=TODO)
@@ -106,8 +106,8 @@ def find_java(environ: Mapping[str, str]) -> str:
     return java
 
 
-def find_engine(environ: Mapping[str, str]) -> Image:
-    """docker or podman, whichever answers first. Raises BrokerMissing where none does."""
+def container_image(environ: Mapping[str, str], say: Callable[[str], None]) -> Image:
+    """Kafka's image in docker or podman, whichever answers first; fetched the first time. Raises BrokerMissing where there is none."""
     reasons = []
     for name in ("docker", "podman"):
         engine = shutil.which(name, path=environ.get("PATH", os.defpath))
@@ -115,9 +115,20 @@ def find_engine(environ: Mapping[str, str]) -> Image:
             reasons.append(f"no {name} on the PATH")
         elif _said_by([engine, "info", "--format", "answers"], environ).strip() != "answers":
             reasons.append(f"{name} is there, but its engine does not answer")
+        elif not _has_image(engine, environ, say):
+            reasons.append(f"{name} could not fetch {IMAGE}")
         else:
             return Image(engine)
     raise BrokerMissing(", ".join(reasons), todo=TODO)
+
+
+def _has_image(engine: str, environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
+    look = [engine, "image", "inspect", "--format", "there", IMAGE]
+    if _said_by(look, environ).strip() == "there":
+        return True
+    say(f"fetching {IMAGE} (once) …")
+    _said_by([engine, "pull", IMAGE], environ, DOWNLOAD_WITHIN_S)
+    return _said_by(look, environ).strip() == "there"
 
 
 def _unpacked(home: Path, environ: Mapping[str, str]) -> Jars:
@@ -127,9 +138,9 @@ def _unpacked(home: Path, environ: Mapping[str, str]) -> Jars:
     return Jars(find_java(environ), f"{libs}/*")
 
 
-def _said_by(command: list[str], environ: Mapping[str, str]) -> str:
+def _said_by(command: list[str], environ: Mapping[str, str], within_s: float = ANSWER_WITHIN_S) -> str:
     try:
-        done = subprocess.run(command, env=dict(environ), check=False, capture_output=True, timeout=ANSWER_WITHIN_S)
+        done = subprocess.run(command, env=dict(environ), check=False, capture_output=True, timeout=within_s)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return (done.stdout + done.stderr).decode(errors="replace")
