@@ -14,11 +14,13 @@ from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, MemberToRemove
 
 from tests.kafka.fixtures import FreshName
-from tests.kafka.librdkafka_bench import Bench, joined, member, read, until, values
+from tests.kafka.librdkafka_bench import BRISK, Bench, joined, member, read, until, values
+from worker.demo.broker import Broker
 from worker.log.contract import Record, TopicPartition
-from worker.log.errors import LogUnavailable, LogUnusable, MemberReplaced, OffsetOutOfRange
+from worker.log.errors import LogCorrupt, LogUnavailable, LogUnusable, MemberReplaced, OffsetOutOfRange
 from worker.log.kafka.client import Assignment, GroupConsumer, Position
-from worker.log.kafka.librdkafka import publisher_settings
+from worker.log.kafka.connection import Connection
+from worker.log.kafka.librdkafka import Librdkafka, publisher_settings
 from worker.log.kafka.librdkafka_consumer import membership_of
 
 
@@ -171,6 +173,31 @@ def test_positions_are_waited_for_while_a_transaction_holds_them(bench: Bench) -
         consumer.committed([name])
     open_one.commit_transaction(10)
     assert consumer.committed([name]) == {name: Position(5, "")}
+
+
+def test_a_damaged_record_stops_the_reading_there_every_time(bench: Bench, broker: Broker) -> None:
+    bench.bootstrap, bench.client = broker.bootstrap, Librdkafka(Connection(broker.bootstrap, timings=BRISK))
+    topic = bench.topic()
+    for value in (b"before", b"to be damaged", b"after"):
+        bench.write(topic, value)
+    (file,) = (broker.folder / "data").glob(f"{topic}-0/*.log")
+    with file.open("r+b") as log:
+        log.seek(file.read_bytes().index(b"damaged"))
+        log.write(b"D")
+    reader = bench.reader(topic, {0: 0})
+    consumer = bench.consumer(topic)
+    joined(consumer)
+    consumer.begin_at({TopicPartition(topic, 0): 0})
+    found: dict[object, list[bytes | None]] = {}
+    for source, poll in (
+        (reader, reader.poll),
+        (consumer, lambda limit, wait_s: [record for some in consumer.poll(limit, wait_s).values() for record in some]),
+    ):
+        for _ in range(3):
+            with pytest.raises(LogCorrupt, match="CRC"):
+                until(lambda poll=poll, source=source: found.setdefault(source, []).extend(values(poll(10, 0.5))))  # type: ignore[misc]
+        assert found[source] == [b"before"]
+    assert reader.positions() == {0: 1}
 
 
 def test_headers_whose_names_are_not_utf8_do_not_stop_the_reading(bench: Bench) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from operator import methodcaller
-from typing import NamedTuple, cast
+from typing import cast
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -18,6 +18,7 @@ from worker.log.kafka.connection import Connection
 from worker.log.kafka.librdkafka import Settings, close_within
 from worker.log.kafka.librdkafka_errors import Troubles, cause, log_error, made
 
+_NOT_KNOWN_YET = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _TOPIC_WAIT_S = 1.0  # brokers learn of a new topic a moment after it was made
 _MOST_AT_ONCE = 1_000_000  # of consume()
 _SLICE_S = 0.05  # librdkafka does not return early when the assignment changes: look that often
@@ -26,55 +27,93 @@ _NOBODY = Assignment(None, frozenset())
 _TOKEN_HEAD = b"CGMDv2:"  # rd_kafka_consumer_group_metadata_write(): head, generation, group\0, member\0, ...
 
 
-class LibrdkafkaConsumer:
-    """client.GroupConsumer over confluent_kafka.Consumer.
+class _Reading:
+    """What members and readers have in common: a consumer whose partitions are begun at positions of ours.
 
-    librdkafka is given no partition before begin_at() says from where: it would look for a place to start itself. `_positions` holds the next
-    offset of each that was begun, so that all can be begun anew from where the caller is, whatever librdkafka has fetched ahead by then.
+    `positions` holds the next offset of each partition that was begun, so that all can be begun anew from where the caller is, whatever
+    librdkafka has fetched ahead by then. librdkafka is given no other partition: it would look for a place to start itself.
     """
 
+    def __init__(self, connection: Connection, settings: Settings, *, joins: bool) -> None:
+        self.troubles = Troubles(connection.where, settings.get("oauth_cb"))
+        self.request_s = connection.timings.request_ms / 1000
+        self.positions: dict[TopicPartition, int] = {}
+        self.consumer = made(confluent_kafka.Consumer, settings, self.troubles)
+        self._joins = joins
+        self._next: LogError | None = None  # for the next poll to raise: this one had records
+        self._replaced: MemberReplaced | None = None
+
+    def begin(self) -> None:
+        """Hand librdkafka all partitions anew: that drops what it has fetched ahead, and works whether or not it had begun to fetch."""
+        self._next = None
+        try:
+            self.consumer.assign(places(self.positions))
+        except KafkaException as exception:
+            found = self.troubles.explained(cause(exception), "beginning to read")
+            self._replaced = found if isinstance(found, MemberReplaced) else self._replaced
+            raise found from None
+
+    def read(self, limit: int, wait_s: float) -> tuple[dict[TopicPartition, list[Record]], bool]:
+        """Records that are there, or come within a slice of the time, and whether any position moved. Raises what came in place of a record."""
+        if (found := self._replaced or self._next) is not None:
+            self._next = None
+            raise found
+        try:
+            records, ends, error = by_partition(waiting(self.consumer, limit, wait_s))
+        except KafkaException as exception:  # raised by confluent-kafka itself from within a callback, on fatal errors
+            records, ends, error = {}, {}, cause(exception)
+        nexts = {name: some[-1].offset + 1 for name, some in records.items()}
+        nexts.update((name, max(offset, nexts.get(name, 0))) for name, offset in ends.items())
+        moved = {name: offset for name, offset in nexts.items() if self.positions.get(name, offset) != offset}
+        self.positions.update(moved)
+        if error is not None:
+            self._heed(error, bool(records))
+        return records, bool(moved)
+
+    def _heed(self, error: KafkaError, after_records: bool) -> None:
+        """Raise what came in place of a record, unless it passes: by the next poll where records came before it. What came behind it is read again."""
+        found = log_error(error, self.troubles.where)
+        if isinstance(found, MemberReplaced):
+            self._replaced = found
+            raise found
+        self.begin()
+        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED and not self._joins:
+            return  # librdkafka looks for the coordinator of every group name, that of readers is never joined
+        if isinstance(found, LogUnavailable):
+            self.troubles(error)  # such as a lost membership, of which on_lost tells
+            return
+        if not after_records:
+            raise found
+        self._next = found
+
+    def explained(self, exception: KafkaException, doing: str) -> LogError:
+        """The error of a call that failed. librdkafka tells what it met in the background only to those who read: records that come are left."""
+        if self.read(1, 0)[0]:
+            self.begin()
+        return self.troubles.explained(cause(exception), doing)
+
+    def close(self) -> None:
+        """Static members send no LeaveGroup (KIP-345)."""
+        close_within(self.request_s, self.consumer.close)
+
+
+class LibrdkafkaConsumer:
+    """client.GroupConsumer over confluent_kafka.Consumer."""
+
     def __init__(self, connection: Connection, settings: Settings, topics: Sequence[str]) -> None:
-        self._troubles = Troubles(connection.where, settings.get("oauth_cb"))
-        self._request_s = connection.timings.request_ms / 1000
-        self._positions: dict[TopicPartition, int] = {}
         self._assignments: list[Assignment] = []
-        self._replaced = False
-        self._consumer = made(confluent_kafka.Consumer, settings, self._troubles)
-        self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=_on_revoke, on_lost=self._on_lost)
+        self._reading = _Reading(connection, settings, joins=True)
+        self._reading.consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=_on_revoke, on_lost=self._on_lost)
 
     def poll(self, limit: int, timeout_s: float) -> dict[TopicPartition, list[Record]]:
         """See client.GroupConsumer. Also raises UnknownTopic and NotAllowed, once for each topic that is so."""
-        if self._replaced:
-            raise MemberReplaced("another process runs under the same member name", self._troubles.where)
         deadline = time.monotonic() + timeout_s
         while True:
             wait_s = deadline - time.monotonic()
-            records, events = self._read(limit, wait_s)
-            for event in events:
-                self._heed(event)
-            for name, some in records.items():
-                self._positions[name] = some[-1].offset + 1
+            records, _ = self._reading.read(limit, wait_s)
             if records or self._assignments or wait_s <= 0:
                 return records
-            self._troubles.raise_serious()
-
-    def _read(self, limit: int, wait_s: float) -> tuple[dict[TopicPartition, list[Record]], list[Event]]:
-        try:
-            return by_partition(waiting(self._consumer, limit, wait_s))
-        except KafkaException as exception:  # raised by callbacks of confluent-kafka itself, on fatal errors
-            return {}, [Event(None, -1, cause(exception))]
-
-    def _heed(self, event: Event) -> None:
-        """Raise what came in place of a record, unless it passes. All that came with it is read again by the next poll, and so is the event."""
-        found = log_error(event.error, self._troubles.where)
-        if isinstance(found, MemberReplaced):
-            self._replaced = True
-        elif event.error.code() == KafkaError._MAX_POLL_EXCEEDED or isinstance(found, LogUnavailable):
-            self._troubles(event.error)  # nothing was left out: a lost membership is told by _on_lost
-            return
-        else:
-            self._begin()
-        raise found
+            self._reading.troubles.raise_serious()
 
     def assignments(self) -> list[Assignment]:
         """See client.GroupConsumer."""
@@ -83,18 +122,8 @@ class LibrdkafkaConsumer:
 
     def begin_at(self, positions: Mapping[TopicPartition, int]) -> None:
         """See client.GroupConsumer."""
-        self._positions.update(positions)
-        self._begin()
-
-    def _begin(self) -> None:
-        """Hand librdkafka all partitions anew: that drops what it has fetched ahead, and works whether or not it had begun to fetch."""
-        places = [confluent_kafka.TopicPartition(name.topic, name.partition, offset) for name, offset in self._positions.items()]
-        try:
-            self._consumer.assign(places)
-        except KafkaException as exception:
-            found = self._troubles.explained(cause(exception), "beginning to read")
-            self._replaced = self._replaced or isinstance(found, MemberReplaced)
-            raise found from None
+        self._reading.positions.update(positions)
+        self._reading.begin()
 
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
         """See client.GroupConsumer: librdkafka asks for stable offsets because it reads committed records only. Waits for request_ms at most."""
@@ -102,26 +131,17 @@ class LibrdkafkaConsumer:
         if not asked:
             return {}
         try:
-            answers = self._consumer.committed(asked, timeout=self._request_s)
+            answers = self._reading.consumer.committed(asked, timeout=self._reading.request_s)
+            for answer in answers:
+                if answer.error is not None:
+                    raise KafkaException(answer.error)
         except KafkaException as exception:
-            raise self._explained(cause(exception), "asking for the group's positions") from None
-        for answer in answers:
-            if answer.error is not None:
-                raise self._explained(answer.error, "asking for the group's positions")
+            raise self._reading.explained(exception, "asking for the group's positions") from None
         return {TopicPartition(answer.topic, answer.partition): Position(answer.offset, answer.metadata or "") for answer in answers if answer.offset >= 0}
 
-    def _explained(self, error: KafkaError, doing: str) -> LogError:
-        """The error of a call that failed. librdkafka tells what it met in the background only to those who read: records that come are left."""
-        records, events = self._read(1, 0)
-        for event in events:
-            self._heed(event)
-        if records:
-            self._begin()
-        return self._troubles.explained(error, doing)
-
     def close(self) -> None:
-        """See client.GroupConsumer: static members send no LeaveGroup (KIP-345)."""
-        close_within(self._request_s, self._consumer.close)
+        """See client.GroupConsumer."""
+        self._reading.close()
 
     def _on_assign(self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
         """Runs inside of consume(), before anything is read under the new assignment, and must not raise."""
@@ -131,11 +151,11 @@ class LibrdkafkaConsumer:
             return
         names = frozenset(TopicPartition(place.topic, place.partition) for place in partitions)
         self._assignments.append(Assignment(membership, names))
-        self._positions = {name: offset for name, offset in self._positions.items() if name in names}
-        consumer.assign([confluent_kafka.TopicPartition(name.topic, name.partition, offset) for name, offset in self._positions.items()])
+        self._reading.positions = {name: offset for name, offset in self._reading.positions.items() if name in names}
+        consumer.assign(places(self._reading.positions))
 
     def _on_lost(self, _consumer: confluent_kafka.Consumer, _partitions: list[confluent_kafka.TopicPartition]) -> None:
-        self._positions = {}
+        self._reading.positions = {}
         self._assignments.append(_NOBODY)
 
 
@@ -147,85 +167,46 @@ class LibrdkafkaReader:
     """client.Reader over confluent_kafka.Consumer, which never joins its group."""
 
     def __init__(self, connection: Connection, settings: Settings, topic: str, starts: Mapping[int, int]) -> None:
-        self._troubles = Troubles(connection.where, settings.get("oauth_cb"))
-        self._request_s = connection.timings.request_ms / 1000
-        self._topic = topic
-        self._positions = dict(starts)
-        self._consumer = made(confluent_kafka.Consumer, settings, self._troubles)
+        self._reading = _Reading(connection, settings, joins=False)
+        self._reading.positions = {TopicPartition(topic, partition): offset for partition, offset in starts.items()}
         try:
-            self._require_topic()
-            self._begin()
+            self._require_topic(topic, starts.keys())
+            self._reading.begin()
         except LogError:
             self.close()
             raise
 
-    def _require_topic(self) -> None:
+    def _require_topic(self, topic: str, partitions: Set[int]) -> None:
         """Wait until the cluster has told of the topic: librdkafka itself would wait for ever for one that is not there."""
         begun = time.monotonic()
         while True:
             try:
-                told = self._consumer.list_topics(self._topic, timeout=self._request_s).topics[self._topic]
+                told = self._reading.consumer.list_topics(topic, timeout=self._reading.request_s).topics[topic]
+                if told.error is None and partitions <= told.partitions.keys():
+                    return
+                raise KafkaException(told.error or KafkaError(KafkaError._UNKNOWN_PARTITION, f"of {sorted(partitions)} there are {sorted(told.partitions)}"))
             except KafkaException as exception:
-                self._consumer.consume(1, 0)  # hands over what was met in the background
-                raise self._troubles.explained(cause(exception), f"asking for topic {self._topic}") from None
-            missing = self._positions.keys() - told.partitions.keys()
-            if told.error is None and not missing:
-                return
-            error = told.error or KafkaError(KafkaError._UNKNOWN_PARTITION, f"topic {self._topic} has no partition {min(missing)}")
-            passing = error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
-            if not passing or time.monotonic() - begun > _TOPIC_WAIT_S:
-                raise self._troubles.explained(error, f"asking for topic {self._topic}")
+                if cause(exception).code() not in _NOT_KNOWN_YET or time.monotonic() - begun > _TOPIC_WAIT_S:
+                    raise self._reading.explained(exception, f"asking for topic {topic}") from None
             time.sleep(_SLICE_S)
-
-    def _begin(self) -> None:
-        self._consumer.assign([confluent_kafka.TopicPartition(self._topic, partition, offset) for partition, offset in self._positions.items()])
 
     def poll(self, limit: int, timeout_s: float) -> list[Record]:
         """See client.Reader. Returns at once, with nothing, when it has moved past markers only. Also raises UnknownTopic, NotAllowed."""
         deadline = time.monotonic() + timeout_s
         while True:
             wait_s = deadline - time.monotonic()
-            try:
-                records, events = by_partition(waiting(self._consumer, limit, wait_s))
-            except KafkaException as exception:
-                records, events = {}, [Event(None, -1, cause(exception))]
-            nexts = {name.partition: some[-1].offset + 1 for name, some in records.items()}
-            for event in events:
-                if event.error.code() == KafkaError._PARTITION_EOF and event.partition is not None:
-                    nexts[event.partition] = max(event.offset, nexts.get(event.partition, 0))
-                else:
-                    self._heed(event.error)
-            moved = any(offset != self._positions[partition] for partition, offset in nexts.items())
-            self._positions.update(nexts)
+            records, moved = self._reading.read(limit, wait_s)
             if moved or wait_s <= 0:
                 return [record for some in records.values() for record in some]
-            self._troubles.raise_serious()
-
-    def _heed(self, error: KafkaError) -> None:
-        """Raise what came in place of a record, unless it passes. All that came with it is read again by the next poll."""
-        found = log_error(error, self._troubles.where)
-        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-            return  # librdkafka looks for the coordinator of every group name, this one is never joined
-        self._troubles(error)
-        if not isinstance(found, LogUnavailable):
-            self._begin()
-            raise found
+            self._reading.troubles.raise_serious()
 
     def positions(self) -> dict[int, int]:
         """See client.Reader."""
-        return dict(self._positions)
+        return {name.partition: offset for name, offset in self._reading.positions.items()}
 
     def close(self) -> None:
         """See client.Reader."""
-        close_within(self._request_s, self._consumer.close)
-
-
-class Event(NamedTuple):
-    """What librdkafka returned in place of a record: an error, or the end of a partition. `partition` None: not of one."""
-
-    partition: int | None
-    offset: int
-    error: KafkaError
+        self._reading.close()
 
 
 def membership_of(token: bytes) -> Membership | None:
@@ -249,21 +230,31 @@ def waiting(consumer: confluent_kafka.Consumer, limit: int, wait_s: float) -> li
     return messages
 
 
-def by_partition(messages: list[Message]) -> tuple[dict[TopicPartition, list[Record]], list[Event]]:
-    """Records by partition in their order, and what came in place of records. The hot path: it runs for every record that is read."""
+def places(positions: Mapping[TopicPartition, int]) -> list[confluent_kafka.TopicPartition]:
+    """As confluent-kafka writes them."""
+    return [confluent_kafka.TopicPartition(name.topic, name.partition, offset) for name, offset in positions.items()]
+
+
+def by_partition(messages: list[Message]) -> tuple[dict[TopicPartition, list[Record]], dict[TopicPartition, int], KafkaError | None]:
+    """Records by partition in their order, offsets at which partitions end, and the first error, behind which nothing is taken.
+
+    The hot path: it runs for every record that is read.
+    """
     records: dict[TopicPartition, list[Record]] = {}
-    events: list[Event] = []
+    ends: dict[TopicPartition, int] = {}
     name, some = TopicPartition("", -1), list[Record]()
     for message in messages:
         topic, partition, offset = cast("tuple[str, int, int]", (message.topic(), message.partition(), message.offset()))
         if (error := message.error()) is not None:
-            events.append(Event(partition if topic else None, offset, error))
+            if error.code() != KafkaError._PARTITION_EOF:
+                return records, ends, error
+            ends[TopicPartition(topic, partition)] = offset
             continue
         if partition != name.partition or topic != name.topic:
             name = TopicPartition(topic, partition)
             some = records.setdefault(name, [])
         some.append(Record(name.topic, partition, offset, message.key(), message.value(), _headers(message), message.timestamp()[1]))
-    return records, events
+    return records, ends, None
 
 
 def _headers(message: Message) -> Headers:
