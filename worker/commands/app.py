@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "top": "List the users likeliest to buy, or to leave.",
     "explain": "Explain a user's latest score.",
     "tap": "Print the records of a topic.",
+    "topics": "Create the topics on Kafka, or check them.",
     "config": "Show, check or describe the configuration.",
 }
 

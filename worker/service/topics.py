@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,32 +89,54 @@ def topic_plan(settings: Settings, partitions: int) -> list[Topic]:
 
 def wrong_topics(there: Mapping[str, Topic], settings: Settings) -> dict[str, list[Problem]]:
     """By topic, what would keep a worker from working, or lose its state; empty lists where nothing would."""
-    names = settings.topics
-    events = there.get(names.events)
-    spread = events.partitions if events else DEFAULT_PARTITIONS
     found: dict[str, list[Problem]] = {}
-    for plan in topic_plan(settings, spread):
-        wrong = found[plan.name] = []
+    for plan in topic_plan(settings, spread_of(there, settings)):
         topic, where = there.get(plan.name), f"{place(settings)}, topic {plan.name}"
         if topic is None:
-            wrong.append(Problem("the topic is missing", where, f"{_command(settings)} creates what is missing"))
-            continue
-        if plan.name == names.examples and topic.partitions < plan.partitions:
-            todo = f"kafka-topics --alter --topic {plan.name} --partitions {plan.partitions}"
-            wrong.append(Problem(f"the topic has {topic.partitions} partitions for {plan.partitions} targets: each needs one of its own", where, todo))
-        elif plan.name in (names.scores, names.profiles, names.deadletter) and topic.partitions != spread:
-            what = f"the topic has {topic.partitions} partitions, and {names.events} has {spread}: they must be equal, for a user keeps the number"
-            wrong.append(Problem(what, where, "delete the topic and create it anew, or name another one under [topics]"))
-        if plan.name in (names.profiles, names.models) and topic.cleanup != "compact":
-            todo = f"kafka-configs --alter --entity-type topics --entity-name {plan.name} --add-config cleanup.policy=compact"
-            wrong.append(Problem(f"its cleanup.policy is {topic.cleanup}: state would be deleted with time", where, todo))
-        if plan.name in (names.events, names.examples) and topic.compacted:
-            todo = f"kafka-configs --alter --entity-type topics --entity-name {plan.name} --add-config cleanup.policy=delete"
-            wrong.append(Problem(f"its cleanup.policy is {topic.cleanup}: only the last record of each key would be kept", where, todo))
-        if plan.record_bytes and settings.kafka.bootstrap and (topic.record_bytes or 0) < plan.record_bytes:
-            todo = f"kafka-configs --alter --entity-type topics --entity-name {plan.name} --add-config max.message.bytes={plan.record_bytes}"
-            wrong.append(Problem("its max.message.bytes is too small for a large model", where, todo))
+            todo = f"{_command(settings)} creates what is missing"
+            found[plan.name] = [Problem("the topic is missing", where, todo)]
+        else:
+            found[plan.name] = [Problem(what, where, todo) for what, todo in _wrong(plan, topic, settings)]
     return found
+
+
+def spread_of(there: Mapping[str, Topic], settings: Settings) -> int:
+    """How many partitions the events have, or where their topic is missing, what was made for them has."""
+    names = settings.topics
+    known = [there[name].partitions for name in (names.events, names.profiles, names.scores, names.deadletter) if name in there]
+    return known[0] if known else DEFAULT_PARTITIONS
+
+
+def _wrong(plan: Topic, topic: Topic, settings: Settings) -> Iterator[tuple[str, str]]:
+    """What is wrong with a topic that should be as planned, each with the command that mends it."""
+    names, name, has = settings.topics, plan.name, topic.partitions
+    more = tool(settings, "kafka-topics", f"--alter --topic {name} --partitions {plan.partitions}")
+    if name == names.examples and has < plan.partitions:
+        yield f"the topic has {has} partitions for {plan.partitions} targets: each needs one of its own", more
+    elif name in (names.scores, names.profiles, names.deadletter) and has != plan.partitions:
+        what = f"the topic has {has} partitions, and {names.events} has {plan.partitions}: they must be equal, for a user keeps the number"
+        anew = f"{tool(settings, 'kafka-topics', f'--delete --topic {name}')} && {_command(settings)}"
+        yield what, more if has < plan.partitions else f"{anew}  (what it holds is lost; or name another topic under [topics])"
+    if name in (names.profiles, names.models) and topic.cleanup != "compact":
+        yield f"its cleanup.policy is {topic.cleanup}: state would be deleted with time", configure(settings, name, "cleanup.policy=compact")
+    if name in (names.events, names.examples) and topic.compacted:
+        yield f"its cleanup.policy is {topic.cleanup}: only the last record of each key would be kept", configure(settings, name, "cleanup.policy=delete")
+    if plan.record_bytes and settings.kafka.bootstrap and (topic.record_bytes or 0) < plan.record_bytes:
+        todo = configure(settings, name, f"max.message.bytes={plan.record_bytes}")
+        yield f"its max.message.bytes is {topic.record_bytes}: too small for a large model", todo
+
+
+def tool(settings: Settings, name: str, arguments: str) -> str:
+    """A command of Kafka's own tools for this cluster, ready to paste; where the cluster asks for a login, the tools want it in a file."""
+    login = "" if settings.kafka.security_protocol == "PLAINTEXT" else " --command-config client.properties"
+    return f"{name} --bootstrap-server {settings.kafka.bootstrap}{login} {arguments}"
+
+
+def configure(settings: Settings, topic: str, value: str) -> str:
+    """The command that sets one of a topic's settings. Brackets keep a list of values together."""
+    key, _, text = value.partition("=")
+    value = f"{key}=[{text}]" if "," in text else value
+    return tool(settings, "kafka-configs", f"--alter --entity-type topics --entity-name {topic} --add-config {value}")
 
 
 def _command(settings: Settings) -> str:
