@@ -89,7 +89,7 @@ def test_making_a_publisher_ends_what_was_left_open_under_its_id(client: Opened,
     left.close(timeout=0)
 
 
-def test_a_publisher_whose_id_was_taken_publishes_nothing(client: Opened, bootstrap: str, topic: str) -> None:
+def test_a_publisher_whose_id_was_taken_publishes_nothing(client: Opened, topic: str) -> None:
     (mine,) = joined(client.consumer(f"{topic}-g", "m", [topic]))
     first = client.publisher(f"{topic}-p")
     first.publish(texts(topic, ["before"]), {}, None)
@@ -113,7 +113,7 @@ def test_a_publisher_whose_id_was_taken_moves_no_position(client: Opened, topic:
 
 
 @pytest.mark.parametrize("bytes_", [2_000_000, 17 * 1024 * 1024])
-def test_a_record_that_is_too_large_is_refused_and_takes_all_others_with_it(client: Opened, bootstrap: str, topic: str, bytes_: int) -> None:
+def test_a_record_that_is_too_large_is_refused_and_takes_all_others_with_it(client: Opened, topic: str, bytes_: int) -> None:
     publisher = client.publisher(f"{topic}-p")
     with pytest.raises(RecordRefused):
         publisher.publish([*texts(topic, ["small"]), Outgoing(topic, 1, None, b"x" * bytes_, ())], {}, None)
@@ -331,7 +331,7 @@ def test_a_member_too_many_is_told_that_it_has_no_partition(client: Opened, topi
     assert idle.poll(1, 0.05) == {}
 
 
-def test_an_older_generation_cannot_publish(client: Opened, bootstrap: str, topic: str) -> None:
+def test_an_older_generation_cannot_publish(client: Opened, topic: str) -> None:
     zero = TopicPartition(topic, 0)
     first = client.consumer(f"{topic}-g", "m1", [topic])
     (old,) = joined(first)
@@ -348,7 +348,7 @@ def test_an_older_generation_cannot_publish(client: Opened, bootstrap: str, topi
     assert clients.all_visible(client, topic) == ["new"]
 
 
-def test_a_member_that_is_replaced_hears_of_it_in_its_polls_and_cannot_publish(client: Opened, bootstrap: str, topic: str) -> None:
+def test_a_member_that_is_replaced_hears_of_it_in_its_polls_and_cannot_publish(client: Opened, topic: str) -> None:
     older = client.consumer(f"{topic}-g", "m", [topic])
     (old,) = joined(older)
     publisher = client.publisher(f"{topic}-p")

@@ -198,6 +198,20 @@ def test_a_partition_that_is_not_there_is_not_waited_for(client: Opened, topic: 
         client.publisher(f"{topic}-p").publish(texts(topic, ["a"], partition=3), {}, None)
 
 
+def test_positions_are_asked_for_anew_though_an_older_answer_is_at_hand(client: Opened, proxy: Proxy, broker: Broker, topic_name: str) -> None:
+    """The library keeps a request that it has stopped waiting for, and hands its answer to whoever asks for the same next."""
+    name = TopicPartition(topic_name, 0)
+    create(broker.bootstrap, topic_name)
+    consumer = client.at(proxy.address).consumer(f"{topic_name}-g", "m", [topic_name])
+    rule = proxy.stall(Api.OFFSET_FETCH, place="answer")
+    (mine,) = joined(consumer)
+    until(lambda: rule.fired.is_set() or bool(consumer.poll(1, 0)), "the request of the first poll")
+    consumer.begin_at({name: 0})
+    client.at(broker.bootstrap).publisher(f"{topic_name}-p").publish([], {name: Position(5, "new")}, mine.membership)
+    rule.release()
+    assert consumer.committed([name]) == {name: Position(5, "new")}
+
+
 # ---- a cluster out of reach
 
 
@@ -252,7 +266,7 @@ def test_a_publisher_is_dropped_with_what_it_still_has(client: Opened, proxy: Pr
     rule.wait()
     publisher.close()  # its own close() would raise here, and the garbage collection again
     until(lambda: bool(producer._closed), "the producer's end")
-    assert future.failed()
+    assert isinstance(future.exception, kafka.errors.IllegalStateError)  # given up, not waited for until it has timed out
 
 
 def test_a_broker_that_comes_back_is_found_again(client: Opened, own_broker: Broker, topic_name: str) -> None:

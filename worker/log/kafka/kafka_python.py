@@ -153,10 +153,12 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
     def _refuse_if_replaced(self, source: _Source) -> None:
         """A member that is replaced hears of it in the answer to a heartbeat. kafka-python then stops the heartbeat and tells nobody.
 
-        There is no other sign of it: the member goes on reading as if it were in the group. Hence the look into private attributes.
+        There is no other sign of it: the member goes on reading as if it were in the group. Hence the look into private attributes. A member that
+        rejoins has no heartbeat either; whether it does is asked last, for the client's thread may be at it in this moment.
         """
         coordinator = source.consumer._coordinator
-        if coordinator.state is MemberState.STABLE and not coordinator._heartbeat_enabled and not coordinator.rejoin_needed:
+        silent = coordinator.state is MemberState.STABLE and not coordinator._heartbeat_enabled
+        if silent and not coordinator.rejoining and not coordinator.need_rejoin():
             source.broken_by(FencedInstanceIdError(f"group {self._group}, member {self._member}"))
 
     def on_partitions_revoked(self, revoked: Any) -> None:
@@ -198,8 +200,9 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
         found: dict[TopicPartition, Position] = {}
         try:
             for name in partitions:
-                left_ms = max(1.0, (deadline_s - time.monotonic()) * 1000)
-                position = source.consumer.committed(Partition(*name), metadata=True, timeout_ms=left_ms)
+                for _ in range(2):  # a request that an earlier call or poll gave up is kept, and its old answer handed out once: the second is new
+                    left_ms = max(1.0, (deadline_s - time.monotonic()) * 1000)
+                    position = source.consumer.committed(Partition(*name), metadata=True, timeout_ms=left_ms)
                 if position is not None:
                     found[name] = Position(position.offset, position.metadata or "")
         except KafkaError as error:
