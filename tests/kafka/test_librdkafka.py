@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as Place
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, MemberToRemove
@@ -18,8 +18,10 @@ from tests.kafka.librdkafka_bench import BRISK, Bench, joined, member, read, unt
 from worker.demo.broker import Broker
 from worker.log.contract import Record, TopicPartition
 from worker.log.errors import LogCorrupt, LogUnavailable, LogUnusable, MemberReplaced, OffsetOutOfRange
+from worker.log.kafka import librdkafka_consumer
 from worker.log.kafka.client import Assignment, GroupConsumer, Position
 from worker.log.kafka.connection import Connection
+from worker.log.kafka.failures import NotAllowed
 from worker.log.kafka.librdkafka import Librdkafka, publisher_settings
 from worker.log.kafka.librdkafka_consumer import membership_of
 
@@ -198,6 +200,20 @@ def test_a_damaged_record_stops_the_reading_there_every_time(bench: Bench, broke
                 until(lambda poll=poll, source=source: found.setdefault(source, []).extend(values(poll(10, 0.5))))  # type: ignore[misc]
         assert found[source] == [b"before"]
     assert reader.positions() == {0: 1}
+
+
+def test_an_error_of_the_whole_member_that_comes_with_records_is_told_by_the_next_poll(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = bench.topic()
+    consumer = bench.consumer(topic)
+    joined(consumer)
+    consumer.begin_at({TopicPartition(topic, 0): 0})
+    refused = Message(topic=topic, partition=-1, offset=-1001, error=KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    came = iter([[Message(topic=topic, partition=0, offset=0, value=b"x", timestamp=(1, 2)), refused], []])
+    monkeypatch.setattr(librdkafka_consumer, "waiting", lambda *_: next(came))
+    assert consumer.poll(10, 0) == {TopicPartition(topic, 0): [Record(topic, 0, 0, None, b"x", (), 2)]}
+    with pytest.raises(NotAllowed):
+        consumer.poll(10, 0)
+    assert consumer.poll(10, 0) == {}
 
 
 def test_headers_whose_names_are_not_utf8_do_not_stop_the_reading(bench: Bench) -> None:
