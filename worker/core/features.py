@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,11 @@ from numpy.typing import NDArray
 from worker.core import profile_layout as at
 from worker.core.feature_slots import (
     BINS_PER_CAUSE,
+    COUNT_EDGES,
     GRADED,
     HASHED,
     NO_SESSION,
+    SESSION_EDGES,
     SLOT_HALF_LIVES,
     SLOT_OF,
     SLOTS,
@@ -50,22 +51,26 @@ _BASES = np.array([[slot.base] for slot in SLOTS], dtype=np.int32)
 _WEIGHTLESS = slice(1, 1 + len(GRADED) + len(VALUES))  # slots whose place 0 is the reference bin, which has no weight
 
 
-def _edges(names: Sequence[str]) -> Floats:
-    """The edges of several graded slots, edges x slots x 1: lists that are shorter go on with infinity."""
-    lists = [edges for wanted in names for name, _, edges in GRADED if name == wanted]
-    return np.array(list(zip_longest(*lists, fillvalue=np.inf)), dtype=np.float64)[:, :, None]
+_EDGES = {name: edges for name, _, edges in GRADED}
+# The slots of single numbers by falling number of edges, where they stand in GRADED, and the first edges of all of them, the second ones, and so on.
+_NUMBERS = sorted((name for name, _, _ in GRADED[len(_COUNTED) + 2 * N_KINDS :]), key=lambda name: -len(_EDGES[name]))
+_NUMBER_ROWS = [SLOT_NUMBER[name] - 1 for name in _NUMBERS]
+_NUMBER_EDGES = [np.array([[_EDGES[name][nth]] for name in _NUMBERS if len(_EDGES[name]) > nth], dtype=np.float64) for nth in range(len(_EDGES[_NUMBERS[0]]))]
 
 
-_COUNT_EDGES, _SESSION_EDGES, _RECENCY_EDGES = (_edges([name])[:, 0] for name in (GRADED[0][0], f"session.{KINDS[0]}", f"recency.{KINDS[0]}"))
-_NUMBERS = [name for name, _, _ in GRADED[len(_COUNTED) + 2 * N_KINDS :]]
-_NUMBER_EDGES = _edges(_NUMBERS)
-
-
-def _cut(edges: Floats, values: Floats) -> NDArray[np.int8]:
+def _cut(edges: Sequence[float], values: Floats) -> NDArray[np.int8]:
     """Bin of each value: how many edges are at or below it. One comparison an edge, of all values at once, is far faster than a search a value."""
     bins = np.zeros(values.shape, dtype=np.int8)
     for edge in edges:
-        bins += values >= edge
+        bins += (values >= edge).view(np.int8)
+    return bins
+
+
+def _cut_each(edges: Sequence[Floats], values: Floats) -> NDArray[np.int8]:
+    """The same where each row of `values` has edges of its own, the first rows most of them: the nth of each that has one, one below the other."""
+    bins = np.zeros(values.shape, dtype=np.int8)
+    for nth in edges:
+        bins[: len(nth)] += (values[: len(nth)] >= nth).view(np.int8)
     return bins
 
 
@@ -80,10 +85,10 @@ def _grade(out: Bins, columns: Floats, time: Floats, session_gap_ms: int) -> Non
     counters = columns[_COUNTERS] * np.exp2(-age / HALF_LIVES_MS[:, None])[_HALF_OF]
     totals = counters.reshape(N_KINDS, N_HALF_LIVES, -1).sum(axis=0)
     counted, session, recency = len(_COUNTED), len(_COUNTED) + N_KINDS, len(_COUNTED) + 2 * N_KINDS
-    out[:counted] = _cut(_COUNT_EDGES, counters[_COUNTED])
-    np.multiply(_cut(_SESSION_EDGES, columns[_IN_SESSION]), active, out=out[counted:session])
+    out[:counted] = _cut(COUNT_EDGES, counters[_COUNTED])
+    np.multiply(_cut(SESSION_EDGES, columns[_IN_SESSION]), active, out=out[counted:session])
     last_of = columns[_LAST_OF]
-    out[session:recency] = _cut(_RECENCY_EDGES, np.where(last_of > 0, time - last_of, -1.0))
+    out[session:recency] = _cut(_EDGES[f"recency.{KINDS[0]}"], np.where(last_of > 0, time - last_of, -1.0))
     sessions = columns[at.SESSIONS]
     again = sessions > 1
     numbers: dict[str, Floats | NDArray[np.uint8]] = {
@@ -111,7 +116,7 @@ def _grade(out: Bins, columns: Floats, time: Floats, session_gap_ms: int) -> Non
     table = np.empty((len(_NUMBERS), len(time)))
     for row, name in zip(table, _NUMBERS, strict=True):
         row[:] = numbers[name]
-    out[recency:] = _cut(_NUMBER_EDGES, table)
+    out[_NUMBER_ROWS] = _cut_each(_NUMBER_EDGES, table)
 
 
 def _tell(places: dict[str, Bins], columns: Floats, time: Floats, session_gap_ms: int, season: bool, holidays: Holidays | None) -> None:

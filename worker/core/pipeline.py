@@ -261,28 +261,40 @@ class Pipeline:
         return self._records
 
     def _examples(self, settled: Settled) -> list[Example]:
-        decisions, names = self.decisions, list(self.targets)
+        decisions, names, place, target = self.decisions, list(self.targets), settled.place, settled.target
+        time_ms, offset, mark = decisions.time_ms[place], decisions.offset[place], decisions.mark[place]
+        columns = (
+            place,
+            target,
+            settled.happened,
+            settled.weight,
+            decisions.row[place],
+            time_ms,
+            time_ms + self.outcomes.delay[target] + self.outcomes.horizon[target],
+            offset,
+            mark,
+            decisions.p[place, target],
+            decisions.raw[place, target],
+            decisions.model[place],
+        )
         out: list[Example] = []
-        for place, target, happened, weight in zip(
-            settled.place.tolist(), settled.target.tolist(), settled.happened.tolist(), settled.weight.tolist(), strict=True
-        ):
-            time_ms, offset, mark = int(decisions.time_ms[place]), int(decisions.offset[place]), int(decisions.mark[place])
-            bins = decisions.bins[place]
+        for at_, number, happened, weight, row, time, due, event, silence, p, raw, model in zip(*(column.tolist() for column in columns), strict=True):
+            bins = decisions.bins[at_]
             out.append(
                 Example(
-                    target=names[target],
-                    decision_id=f"{self.partition}-{offset}" if mark == EVENT else f"{self.partition}-{offset}.{mark + 1}",
-                    user_id=self.profiles.user_of[int(decisions.row[place])] or "",
-                    cause=0 if mark == EVENT else 1,
-                    time_ms=time_ms,
-                    due_ms=time_ms + int(self.outcomes.delay[target] + self.outcomes.horizon[target]),
+                    target=names[number],
+                    decision_id=f"{self.partition}-{event}" if silence == EVENT else f"{self.partition}-{event}.{silence + 1}",
+                    user_id=self.profiles.user_of[row] or "",
+                    cause=0 if silence == EVENT else 1,
+                    time_ms=time,
+                    due_ms=due,
                     outcome=happened,
                     weight=weight,
-                    p=float(decisions.p[place, target]),
-                    raw=float(decisions.raw[place, target]),
-                    model=decisions.models[decisions.model[place]][target],
+                    p=p,
+                    raw=raw,
+                    model=decisions.models[model][number],
                     layout=LAYOUT,
-                    bins=bins[bins > 0].copy(),
+                    bins=bins[bins > 0],
                     sense=settled.sense,
                 )
             )

@@ -24,16 +24,16 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_COUNTERS = slice(at.COUNTERS, at.COUNTERS + N_KINDS * N_HALF_LIVES)
 _LAST_OF = slice(at.LAST_OF, at.LAST_OF + N_KINDS)
 _RING = slice(at.EVENTS, at.EVENTS + EVENT_RING)
 _SEEN = slice(at.CATEGORY, at.CATEGORY + LATEST)
 _SETS = slice(at.CATEGORIES, at.CATEGORIES + 2)  # of categories and of paths
 _KINDS = np.arange(N_KINDS)[:, None]
 
-# Columns that only grow by what an event adds; the first ones begin again with every session.
-_SESSION_SUMS = [*range(at.IN_SESSION, at.IN_SESSION + N_KINDS), at.CART_VALUE, at.REPEATS]
-_SUMS = [*_SESSION_SUMS, at.SESSIONS, at.DAYS]
+_HALF_OF = np.tile(np.arange(N_HALF_LIVES), N_KINDS)
+_HALVES = np.arange(N_HALF_LIVES)
+_SESSION_SUMS = [*range(at.IN_SESSION, at.IN_SESSION + N_KINDS), at.CART_VALUE, at.REPEATS]  # they begin again with every session
+_SUMS = [*range(at.COUNTERS, at.COUNTERS + N_KINDS * N_HALF_LIVES), *_SESSION_SUMS, at.SESSIONS, at.DAYS]
 
 
 @dataclass(slots=True)
@@ -56,8 +56,7 @@ def advance(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules) 
     priced = prices(states, events, rounds)
     of_kind = kind == _KINDS
     _remember(states, events, rounds, rules, moment, of_kind, np.stack([starts, deals, priced]))
-    _sum(states, events, rounds, kind, of_kind, moment.late, starts)
-    _fade(states, rounds, of_kind, moment)
+    _add_up(states, events, rounds, kind, moment, starts)
     _collect(states, events, rounds, moment.late, starts)
     after[at.TOTAL] = states[at.TOTAL, chain] + (rounds.nth + 1)
     after[at.OFFSET] = events.offset
@@ -150,40 +149,33 @@ def _put_latest(states: Floats, events: EventColumns, rounds: Rounds, moment: Mo
         _put(row, events.event, index)
 
 
-def _sum(states: Floats, events: EventColumns, rounds: Rounds, kind: Ints, of_kind: Flags, late: Flags, starts: Flags) -> None:
-    """Sums, of the session and of all time."""
-    first, previous = rounds.chains, rounds.previous
+def _add_up(states: Floats, events: EventColumns, rounds: Rounds, kind: Ints, moment: Moment, starts: Flags) -> None:
+    """Sums: counters, which fade to the event and count it; what was done in the session; how often and on how many days the user came.
+
+    Of each sum so much is kept and so much is added. A row an event and a column a sum: so the events of a round are one unbroken block.
+    """
+    first, previous, count = rounds.chains, rounds.previous, len(kind)
+    rows, counters = np.arange(count), N_KINDS * N_HALF_LIVES
     in_session = events.time_ms >= states[at.SESSION_START, first:]
     item = events.latest[at.ITEM - at.CATEGORY]
-    added = np.empty((len(_SUMS), len(kind)))
-    added[:N_KINDS] = of_kind & in_session
-    added[N_KINDS] = cart_value(events, kind, in_session)
-    added[N_KINDS + 1] = (kind == VIEW_ITEM) & ~late & (item != 0) & (item == states[at.ITEM, previous])
-    added[N_KINDS + 2] = starts
-    added[N_KINDS + 3] = states[at.DAY, first:] > states[at.DAY, previous]
-    kept = np.ones_like(added)
-    kept[: len(_SESSION_SUMS)] = ~starts
-    sums = np.empty((len(_SUMS), rounds.columns))
-    sums[:, :first] = states[_SUMS, :first]
-    _carry_sums(rounds, sums, kept, added)
-    states[_SUMS, first:] = sums[:, first:]
-
-
-def _fade(states: Floats, rounds: Rounds, of_kind: Flags, moment: Moment) -> None:
-    """Counters fade to the event and count it; a late event counts what it is still worth today."""
-    kept = np.exp2(-np.maximum(moment.passed_ms, 0) / HALF_LIVES_MS[:, None])
-    added = of_kind[:, None, :].astype(np.float64)
-    if moment.late.any():
-        added = added * np.exp2(np.minimum(moment.passed_ms, 0) / HALF_LIVES_MS[:, None])
-    _carry_sums(rounds, states[_COUNTERS].reshape(N_KINDS, N_HALF_LIVES, -1), kept, added)
-
-
-def _carry_sums(rounds: Rounds, sums: Floats, kept: Floats, added: Floats) -> None:
-    """Along every chain: keep so much of the sum before, and add so much."""
+    kept = np.ones((count, len(_SUMS)))
+    kept[:, :counters] = np.exp2(-np.maximum(moment.passed_ms, 0)[:, None] / HALF_LIVES_MS)[:, _HALF_OF]
+    kept[:, counters : counters + len(_SESSION_SUMS)] = ~starts[:, None]
+    added = np.zeros_like(kept)
+    # a late event counts what it is still worth today
+    added[rows[:, None], kind[:, None] * N_HALF_LIVES + _HALVES] = np.exp2(np.minimum(moment.passed_ms, 0)[:, None] / HALF_LIVES_MS)
+    added[rows, counters + kind] = in_session
+    added[:, counters + N_KINDS] = cart_value(events, kind, in_session)
+    added[:, counters + N_KINDS + 1] = (kind == VIEW_ITEM) & ~moment.late & (item != 0) & (item == states[at.ITEM, previous])
+    added[:, counters + N_KINDS + 2] = starts
+    added[:, counters + N_KINDS + 3] = states[at.DAY, first:] > states[at.DAY, previous]
+    sums = np.empty((rounds.columns, len(_SUMS)))
+    sums[:first] = states[_SUMS, :first].T
     for before, now, own in rounds.blocks:
-        here = sums[..., now]
-        np.multiply(sums[..., before], kept[..., own], out=here)
-        here += added[..., own]
+        here = sums[now]
+        np.multiply(sums[before], kept[own], out=here)
+        here += added[own]
+    states[_SUMS, first:] = sums[first:].T
 
 
 def _collect(states: Floats, events: EventColumns, rounds: Rounds, late: Flags, starts: Flags) -> None:
