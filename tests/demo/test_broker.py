@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
@@ -61,6 +64,37 @@ def test_ports_are_all_different() -> None:
     assert len(set(free_ports(names).values())) == len(names)
 
 
+# ---- whether it answers
+
+ONE_BROKER = struct.pack(">ii", 1, 1) + struct.pack(">ih4sih", 7, 4, b"host", 9092, -1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "ready"),
+    [
+        (ONE_BROKER + struct.pack(">ii", 7, 0), True),
+        (ONE_BROKER + struct.pack(">ii", -1, 0), False),  # no controller yet
+        (struct.pack(">iiii", 1, 0, 7, 0), False),  # a controller that lets no broker work yet
+        (struct.pack(">iiii", 2, 0, 7, 0), False),  # not our answer
+        (b"", False),
+        (b"HTTP/1.1 400", False),
+    ],
+)
+def test_a_broker_is_ready_once_it_names_a_controller(answer: bytes, ready: bool) -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def respond() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(struct.pack(">i", len(answer)) + answer)
+
+        thread = Thread(target=respond)
+        thread.start()
+        assert has_controller(LOOPBACK, server.getsockname()[1], PATIENCE_S) == ready
+        thread.join(PATIENCE_S)
+
+
 # ---- the process
 
 
@@ -90,6 +124,7 @@ def test_a_broker_keeps_its_address_and_data_over_stop_kill_and_pause(own_broker
     last = own_broker.pid
     own_broker.stop()  # a frozen one too
     assert gone(last)
+    assert (own_broker.folder / "data/.kafka_cleanshutdown").exists()  # it had the time to write everything out
 
 
 def test_a_second_start_of_a_running_broker_is_refused(broker: Broker) -> None:

@@ -146,10 +146,8 @@ class Proxy:
 
     def reset(self) -> None:
         """Forget all rules and requests, close all connections (what a stall holds is lost with them), and accept new ones."""
-        rules, self._rules = self._rules, []
+        self._rules = []
         self.cut_all()
-        for rule in rules:
-            rule.release()
         self.accept()
         self.requests = []
 
