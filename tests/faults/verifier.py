@@ -1,0 +1,265 @@
+"""The judge of a run on Kafka. It reads the broker's topics and believes nothing that the program says of itself.
+
+From the input topic alone it recomputes what should be in every other one, and compares byte for byte with what is readable under read_committed:
+scores, dead letters, examples, the state that the changelog restores, the models, the groups' positions. One input from outside is needed: which
+model scored what. Scores name it, all versions are in the topic of models, and what each of them is must itself be what the examples teach.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
+
+from tests.faults import readback
+from tests.faults.readback import Found, Topic
+from tests.faults.recomputation import Expected, Recomputation, Score, Versions, memory, restored
+from worker.core.examples import Example
+from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.scorecard import Scorecard, Scorecards
+from worker.core.snapshot import Snapshot
+from worker.core.trainer import Trainer
+from worker.service.models import untrained
+from worker.settings import Settings
+
+NOTES = 12
+Item = TypeVar("Item")
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What is wrong, by kind. All zeros and nothing left open is what every case must end with."""
+
+    read: int = 0  # records of the input; not a fault, but how much was judged
+    scores: int = 0  # expected
+    examples: int = 0  # expected
+    models: int = 0  # published
+    lost: int = 0  # of all topics: expected, and not there
+    duplicated: int = 0  # there more often than once
+    disordered: int = 0  # users or targets whose records are not in the order of the input
+    strange: int = 0  # there, and nothing that the input leads to
+    different: int = 0  # in its place, with other bytes
+    mislearned: int = 0  # examples learned twice or never, by the snapshots
+    state: int = 0  # keys in which the restored state differs from the recomputed one
+    unaccounted: int = 0  # read, and neither scored nor dead-lettered nor dropped for a reason
+    positions: int = 0  # of the groups, that are not the last record + 1
+    left_open: int = 0  # transactions
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Nothing is wrong."""
+        return not any(getattr(self, name) for name in FAULTS)
+
+    def add(self, kind: str, count: int, note: str) -> None:
+        """Count a fault; the first few are told in words."""
+        if count:
+            setattr(self, kind, getattr(self, kind) + count)
+            if len(self.notes) < NOTES:
+                self.notes.append(f"{kind} {count}: {note}")
+
+    def __str__(self) -> str:
+        return "; ".join([*(f"{name} {getattr(self, name)}" for name in COUNTS), *self.notes])
+
+
+COUNTS = tuple(one.name for one in fields(Verdict) if one.name != "notes")
+FAULTS = COUNTS[4:]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The topics of a run as they were read back."""
+
+    events: Topic
+    scores: Topic
+    profiles: Topic
+    examples: Topic
+    models: Topic
+    deadletter: Topic
+
+
+def judge(bootstrap: str, settings: Settings, *, keep_up: bool = True) -> Verdict:
+    """Judge a run whose workers have stopped. `keep_up` False: it was stopped on purpose before all was read."""
+    names, verdict = settings.topics, Verdict()
+    left = Left(*(readback.read(bootstrap, name) for name in names.model_dump().values()))
+    for name, topic in zip(names.model_dump().values(), (getattr(left, one) for one in Left.__slots__), strict=True):
+        verdict.add("left_open", len(topic.held_back), f"{name}: partitions {topic.held_back} are held back")
+    found = readback.open_transactions(bootstrap, f"{settings.service.group}.")
+    verdict.add("left_open", len(found), ", ".join(found))
+    _judge_content(verdict, left, settings)
+    if keep_up:
+        for group, topic, records in (
+            (settings.service.group, names.events, left.events),
+            (f"{settings.service.group}.trainer", names.examples, left.examples),
+        ):
+            _judge_positions(verdict, readback.positions(bootstrap, group, topic), records, group)
+    return verdict
+
+
+def _judge_content(verdict: Verdict, left: Left, settings: Settings) -> None:
+    cards = Cards(settings, left.models, verdict)
+    learnable: dict[str, list[list[bytes]]] = {target: [] for target in settings.targets}
+    for partition in sorted(left.events.records):
+        records = left.events.records[partition]
+        work = Recomputation(settings.core, settings.topics.events, partition, records, cards.of, time.time_ns() // 1_000_000)
+        published = [Score.read(record.value or b"", list(settings.targets)) for record in left.scores.records[partition]]
+        expected = work.follow(published, cards.untrained) if _judge_identities(verdict, work.identities(cards.untrained), published, partition) else None
+        if expected is None:
+            verdict.notes.append(f"partition {partition}: not compared any further, as its scores are not those of its input")
+            continue
+        verdict.read, verdict.scores = verdict.read + expected.read, verdict.scores + len(expected.scores)
+        _judge_scores(verdict, expected, published, left.scores.records[partition], partition)
+        _judge_letters(verdict, expected, left.deadletter.records[partition], partition)
+        _judge_state(verdict, expected, left.profiles.records[partition], settings, partition)
+        missing = expected.read - expected.scored - len(expected.letters) - expected.dropped
+        verdict.add("unaccounted", abs(missing), f"partition {partition}: of {expected.read}")
+        for target, examples in expected.examples.items():
+            learnable[target].append(examples)
+    for number, target in enumerate(settings.targets):
+        _judge_examples(verdict, learnable[target], left.examples.records.get(number, []), target)
+        _judge_learning(verdict, settings, target, number, left)
+
+
+class Cards:
+    """The scorecards of every version that was ever published."""
+
+    def __init__(self, settings: Settings, models: Topic, verdict: Verdict) -> None:
+        self._cards = {f"{name}@0": untrained(name, target) for name, target in settings.targets.items()}
+        self.untrained: Versions = tuple(self._cards)
+        self._verdict = verdict
+        seen: dict[str, bytes] = {}
+        for record in models.all():
+            snapshot = Snapshot.decode(record.value or b"")
+            verdict.models += 1
+            card = snapshot.scorecard(settings.targets[snapshot.target].abstain_below)
+            content = card.weights.tobytes() + repr((card.intercept, card.warming_up, card.base_rate, card.calibration.tolist())).encode()
+            if seen.setdefault(card.version, content) != content and settings.targets[snapshot.target].scheme == "maturity":
+                verdict.add("mislearned", 1, f"{card.version} is two different models")
+            self._cards[card.version] = card
+        self._known: dict[Versions, Scorecards] = {}
+
+    def of(self, versions: Versions) -> Scorecards:
+        """The scorecards of one turn, by their versions."""
+        if versions not in self._known:
+            for version in versions:
+                if version not in self._cards:
+                    self._verdict.add("strange", 1, f"a score names the model {version}, which nobody published")
+            self._known[versions] = Scorecards.of([self._card(version) for version in versions])
+        return self._known[versions]
+
+    def _card(self, version: str) -> Scorecard:
+        return self._cards.get(version) or self._cards[f"{version.rpartition('@')[0]}@0"]
+
+
+# ---- scores
+
+
+def _judge_identities(verdict: Verdict, expected: Sequence[tuple[str, str]], published: Sequence[Score], partition: int) -> bool:
+    """Whether exactly the expected scores are there, each once, and every user's in order. The models have no part in this."""
+    wanted, there = Counter(identity for _, identity in expected), Counter(score.identity for score in published)
+    missing, strange = wanted - there, set(there - wanted) - set(wanted)
+    twice = Counter({identity: count - 1 for identity, count in there.items() if count > 1 and identity in wanted})
+    where = f"scores of partition {partition}"
+    verdict.add("lost", missing.total(), f"{where}: {_some(missing)}")
+    verdict.add("duplicated", twice.total(), f"{where}: {_some(twice)}")
+    verdict.add("strange", len(strange), f"{where}: {_some(strange)}")
+    order: dict[str, list[str]] = {}
+    for user, identity in expected:
+        order.setdefault(user, []).append(identity)
+    came: dict[str, list[str]] = {}
+    for identity, user in {score.identity: score.user for score in published if score.identity in wanted}.items():  # the first time that each came
+        came.setdefault(user, []).append(identity)
+    wrong = [user for user, identities in came.items() if identities != [one for one in order.get(user, []) if one in there]]
+    verdict.add("disordered", len(wrong), f"{where}: users {_some(wrong)}")
+    return not (missing or twice or strange or wrong)
+
+
+def _judge_scores(verdict: Verdict, expected: Expected, published: Sequence[Score], records: Sequence[Found], partition: int) -> None:
+    """Byte for byte. The order among different users at the same instant is the row numbers', and not compared."""
+    wanted = {score_id(value): (user.encode(), value) for user, value in expected.scores}
+    wrong = [score.identity for score, record in zip(published, records, strict=True) if wanted[score.identity.encode()] != (record.key, record.value)]
+    verdict.add("different", len(wrong), f"scores of partition {partition}: {_some(wrong)}")
+
+
+def score_id(value: bytes) -> bytes:
+    """Of a score record, without taking all of it apart."""
+    return value.split(b'"score_id":"', 1)[1].split(b'"', 1)[0]
+
+
+# ---- dead letters, examples, state
+
+
+def _judge_letters(verdict: Verdict, expected: Expected, records: Sequence[Found], partition: int) -> None:
+    there = Counter((record.key, record.value, record.headers) for record in records)
+    wanted = Counter(expected.letters)
+    _judge_counts(verdict, wanted, there, f"dead letters of partition {partition}")
+
+
+def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], records: Sequence[Found], target: str) -> None:
+    verdict.examples += sum(map(len, expected))
+    there = [record.value or b"" for record in records]
+    _judge_counts(verdict, Counter(value for part in expected for value in part), Counter(there), f"examples of {target}")
+    place = {value: number for number, value in enumerate(there)}
+    for part in expected:
+        places = [place[value] for value in part if value in place]
+        verdict.add("disordered", int(places != sorted(places)), f"examples of {target}")
+
+
+def _judge_counts(verdict: Verdict, wanted: Counter[Item], there: Counter[Item], where: str) -> None:
+    missing, extra = wanted - there, there - wanted
+    twice = Counter({one: count for one, count in extra.items() if one in wanted})
+    verdict.add("lost", missing.total(), f"{where}: {_some(missing)}")
+    verdict.add("duplicated", twice.total(), f"{where}: {_some(twice)}")
+    verdict.add("strange", (extra - twice).total(), f"{where}: {_some(extra - twice)}")
+
+
+def _judge_state(verdict: Verdict, expected: Expected, changelog: Sequence[Found], settings: Settings, partition: int) -> None:
+    """What the changelog holds, and what the program makes of it, against the state that the recomputation ends in."""
+    held: dict[bytes, bytes] = {}
+    for record in changelog:
+        if record.value is None:
+            held.pop(record.key or b"", None)
+        else:
+            held[record.key or b""] = record.value
+    # A decision's record is not written anew when its outcome is settled, for that follows from the watermark: only what is restored can be compared.
+    wrong = _differing(*({key: b"" if key.startswith(b"d:") else value for key, value in one.items()} for one in (held, expected.changelog)))
+    verdict.add("state", len(wrong), f"changelog of partition {partition}: {_some(wrong)}")
+    wrong = _differing(memory(restored(settings.core, partition, changelog)), memory(expected.pipeline))
+    verdict.add("state", len(wrong), f"restored state of partition {partition}: {_some(wrong)}")
+
+
+def _differing(one: dict[bytes, bytes], other: dict[bytes, bytes]) -> list[bytes]:
+    return [key for key in sorted(one.keys() | other.keys()) if one.get(key) != other.get(key)]
+
+
+# ---- learning
+
+
+def _judge_learning(verdict: Verdict, settings: Settings, target: str, number: int, left: Left) -> None:
+    """A trainer that learns the topic of examples in order, once, must come to every snapshot that was published, to the byte."""
+    examples = left.examples.records.get(number, [])
+    snapshots = [record.value or b"" for record in left.models.all() if record.key == target.encode()]
+    trainer, at = Trainer(target, settings.targets[target], TABLE_SIZE, LAYOUT), 0
+    for value in snapshots:
+        snapshot = Snapshot.decode(value)
+        to = int(snapshot.numbers["positions"][str(number)])
+        part = [record for record in examples[at:] if record.offset < to]
+        trainer.learn_many([Example.decode(record.value or b"") for record in part], {number: to})
+        at += len(part)
+        if trainer.snapshot().encode() != value:
+            off = abs(trainer.learned - int(snapshot.numbers["learned"])) or 1
+            verdict.add("mislearned", off, f"{target}: the snapshot to offset {to} has learned {snapshot.numbers['learned']}, not {trainer.learned}")
+            return
+    verdict.add("mislearned", len(examples) - at, f"{target}: the last snapshot has learned {at} of {len(examples)}")
+
+
+def _judge_positions(verdict: Verdict, positions: dict[int, int], topic: Topic, group: str) -> None:
+    for partition, records in topic.records.items():
+        end = records[-1].offset + 1 if records else 0
+        verdict.add("positions", int(positions.get(partition, 0) != end), f"{group} {partition}: at {positions.get(partition)}, not {end}")
+
+
+def _some(what: Iterable[object]) -> str:
+    return ", ".join(str(one)[:80] for one in list(what)[:3])
