@@ -14,8 +14,20 @@ from numpy.typing import NDArray
 from tests.core.runs import run
 from tests.core.shops import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, Value, shops
 from worker.core import profile_layout as at
-from worker.core.feature_slots import BINS_PER_CAUSE, COUNT_EDGES, LAYOUT, SLOT_HALF_LIVES, SLOTS, TABLE_SIZE
-from worker.core.features import HASHED_COLUMNS, SLOT_NUMBER, bins_of, identities, is_plain, local_bins
+from worker.core.feature_slots import BINS_PER_CAUSE, COUNT_EDGES, LAYOUT, SLOT_HALF_LIVES, SLOTS, TABLE_SIZE, Slot
+from worker.core.features import (
+    _NUMBER_EDGES,
+    _NUMBER_ROWS,
+    _NUMBERS,
+    HASHED_COLUMNS,
+    SLOT_NUMBER,
+    _cut,
+    _cut_each,
+    bins_of,
+    identities,
+    is_plain,
+    local_bins,
+)
 from worker.core.hashing import stable_hash
 
 GAP_MS = 30 * MINUTE_MS
@@ -139,3 +151,20 @@ def test_the_layout_names_the_form_of_the_scorecard() -> None:
     assert [slot.base for slot in SLOTS[1:]] == [slot.base + slot.size for slot in SLOTS[:-1]]
     assert len({slot.name for slot in SLOTS}) == len(SLOTS)
     assert not is_plain(SLOT_NUMBER["path"])
+
+
+@pytest.mark.parametrize("slot", [slot for slot in SLOTS if slot.edges], ids=lambda slot: slot.name)
+def test_a_bin_begins_at_its_edge(slot: Slot) -> None:
+    values = np.array(sorted({-1.0, 0.0, *slot.edges, *(np.nextafter(edge, -np.inf) for edge in slot.edges), 2 * slot.edges[-1]}))
+    expected = [bisect_right(slot.edges, value) for value in values.tolist()]
+    assert _cut(slot.edges, values).tolist() == expected
+    if slot.name in _NUMBERS:
+        table = np.tile(values, (len(_NUMBERS), 1))
+        assert _cut_each(_NUMBER_EDGES, table)[_NUMBERS.index(slot.name)].tolist() == expected
+        assert SLOTS[1 + _NUMBER_ROWS[_NUMBERS.index(slot.name)]] is slot
+
+
+def test_hashed_slots_have_as_many_places_as_a_power_of_two() -> None:
+    hashed = [slot for number, slot in enumerate(SLOTS) if not is_plain(number)]
+    assert len(hashed) > 10
+    assert [slot.name for slot in hashed if slot.size.bit_count() != 1] == []

@@ -56,6 +56,19 @@ def test_a_record_says_who_when_why_and_by_which_model() -> None:
     assert "event_id" not in record_of(only("country"))
 
 
+def test_texts_that_look_like_the_seams_between_texts_stay_whole() -> None:
+    odd = ["a", 'b",', '",\n  "', "c\n", "null", "\\", "\u2028", ",", "  d"]
+    values: list[Value] = [
+        json.dumps({"event": "view_item", "user_id": user, "timestamp": START_MS, **({"event_id": user * 2} if number % 3 else {})}).encode()
+        for number, user in enumerate(odd)
+    ]
+    done = run(values)
+    for number, user in enumerate(odd):
+        (record,) = map(json.loads, done.scores[user])
+        assert (record["user_id"], record["score_id"]) == (user, f"0-{number}")
+        assert record.get("event_id") == (user * 2 if number % 3 else None)
+
+
 def test_churn_is_the_absence_of_a_return_in_probability_lift_and_points() -> None:
     record = record_of(only("country"), country="DE")
     churn, chance = record["churn"], 1 / (1 + np.exp(-3.0))  # of a return: 1 + 2

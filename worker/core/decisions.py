@@ -128,15 +128,15 @@ class Decisions:
 
     def drop(self, places: Ints) -> None:
         """Forget these decisions."""
-        for place in places.tolist():
-            row = int(self.row[place])
+        columns = (places, self.row[places], self.offset[places], self.mark[places], self.written[places])
+        for place, row, offset, mark, written in zip(*(column.tolist() for column in columns), strict=True):
             if self.candidate_of.get(row) == place:
                 del self.candidate_of[row]
-            if self.written[place]:
-                self.removed.append((row, int(self.offset[place]), int(self.mark[place])))
+            if written:
+                self.removed.append((row, offset, mark))
             self.touched.discard(place)
-            self.serial[place] = 0
             self._free.append(place)
+        self.serial[places] = 0
 
     def draw_days(self, scored: Scored, eligible: Ints, seed: int, decides: Flags) -> Ints:
         """Hold the day's draw among the events at `eligible` (indices into scored, in order); returns the places of new decisions."""

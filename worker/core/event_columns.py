@@ -98,7 +98,9 @@ def columns_of(records: Sequence[Record], payloads: Sequence[bytes], shapes: Sha
 
     The order of the checks decides which of several faults a row is refused for, so it must not depend on other rows.
     """
-    keys, everywhere = set(chain.from_iterable(shapes)), FIELDS.intersection(*shapes)
+    keys, common = set(chain.from_iterable(shapes)), set(next(iter(shapes), ())).intersection(*shapes)
+    everywhere = FIELDS & common
+    others = [row for row, record in enumerate(records) if len(record) > len(common)]  # the only ones that can have a field that is not everywhere
     faults: Faults = {}
 
     def column(field: str) -> Column:
@@ -106,7 +108,7 @@ def columns_of(records: Sequence[Record], payloads: Sequence[bytes], shapes: Sha
             return Column(range(len(records)), list(map(itemgetter(field), records)))
         if field in REQUIRED:
             return Column(range(len(records)), [record.get(field) for record in records])
-        rows = [row for row, record in enumerate(records) if field in record]
+        rows = [row for row in others if field in records[row]]
         return Column(rows, [records[row][field] for row in rows])
 
     texts = {field: column(field) for field in TEXT_LIMITS if field in keys or field in REQUIRED}

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_LAST_OF = slice(at.LAST_OF, at.LAST_OF + N_KINDS)
+_LARGEST = [*range(at.LAST_OF, at.LAST_OF + N_KINDS), *range(at.OUTCOME, at.OUTCOME + OUTCOMES), at.DAY]
 _RING = slice(at.EVENTS, at.EVENTS + EVENT_RING)
 _SEEN = slice(at.CATEGORY, at.CATEGORY + LATEST)
 _SETS = slice(at.CATEGORIES, at.CATEGORIES + 2)  # of categories and of paths
@@ -55,7 +55,7 @@ def advance(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules) 
     kind, deals = trade(states, events, rounds)
     priced = prices(states, events, rounds)
     of_kind = kind == _KINDS
-    _remember(states, events, rounds, rules, moment, of_kind, np.stack([starts, deals, priced]))
+    _remember(states, events, rounds, rules, moment, of_kind, {"session": starts, "trade": deals, "price": priced})
     _add_up(states, events, rounds, kind, moment, starts)
     _collect(states, events, rounds, moment.late, starts)
     after[at.TOTAL] = states[at.TOTAL, chain] + (rounds.nth + 1)
@@ -91,62 +91,57 @@ def _sessions(states: Floats, events: EventColumns, rounds: Rounds, moment: Mome
     return np.asarray(~moment.late & (apart | (named & (events.session != states[at.SESSION, rounds.previous]))))
 
 
-def _remember(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules, moment: Moment, of_kind: Flags, marks: Flags) -> None:
-    """Columns that hold the largest of something, and those that hold the latest: a maximum, too, of the columns of the events that set it."""
+def _remember(states: Floats, events: EventColumns, rounds: Rounds, rules: Rules, moment: Moment, of_kind: Flags, set_by: dict[str, Flags]) -> None:
+    """Columns that hold the largest of something, and those that hold the latest: that is a maximum, too, of the columns of the events that set it.
+
+    `set_by` says which events (n, or a row a profile column) set a group of profile columns; more groups join it here.
+    """
     first, time, on_time = rounds.chains, events.time_ms, ~moment.late
     places = states[at.TOTAL, rounds.chain] + rounds.nth  # the next place in the ring of event ids
-    set_by = [
-        marks,
-        np.stack([on_time, moment.new, on_time & marks[2]]),
-        on_time & (events.latest != 0),
-        (places % EVENT_RING == np.arange(EVENT_RING)[:, None]) & (events.event != 0),
-    ]
+    set_by |= {
+        "name": on_time,
+        "first": moment.new,
+        "last price": on_time & set_by["price"],
+        "seen": on_time & (events.latest != 0),
+        "ring": (places % EVENT_RING == np.arange(EVENT_RING)[:, None]) & (events.event != 0),
+    }
     watched = np.zeros((OUTCOMES, len(time)))
     for row, name in zip(watched, rules.watched, strict=False):
         row[:] = time * (events.name == name)
-    largest: list[tuple[slice, Floats]] = [
-        (_LAST_OF, of_kind * time),
-        (slice(at.OUTCOME, at.OUTCOME + OUTCOMES), watched),
-        (slice(at.DAY, at.DAY + 1), (time // DAY_MS)[None, :]),
-    ]
-    flags = np.concatenate(set_by)
-    earliest = -1  # a late event may be the earliest: the smallest time is the largest negative one
-    table = np.empty((len(flags) + sum(len(values) for _, values in largest) + 1, rounds.columns))
-    table[: len(flags)] = np.arange(rounds.columns)
-    table[: len(flags), first:] *= flags
-    done = len(flags)
-    for columns, values in largest:
-        rows = table[done : done + len(values)]
-        rows[:, :first], rows[:, first:] = states[columns, :first], values
-        done += len(values)
-    table[earliest, :first], table[earliest, first:] = -np.inf, np.where(moment.late, -time, -np.inf)
+    earliest = np.where(moment.late, -time, -np.inf)  # a late event may be the earliest: the smallest time is the largest negative one
+    flags = np.vstack(list(set_by.values()))
+    values = np.vstack([of_kind * time, watched, time // DAY_MS, earliest])
+    table = np.empty((len(flags) + len(values), rounds.columns))
+    setters, largest = table[: len(flags)], table[len(flags) :]
+    setters[:] = np.arange(rounds.columns)
+    setters[:, first:] *= flags
+    largest[:-1, :first], largest[-1, :first] = states[_LARGEST, :first], -np.inf
+    largest[:, first:] = values
     rounds.carry(np.maximum, table)
-
-    done = len(flags)
-    for columns, values in largest:
-        states[columns, first:] = table[done : done + len(values), first:]
-        done += len(values)
-    _put_latest(states, events, rounds, moment, table[: len(flags), first:].astype(np.int64))
-    np.minimum(states[at.FIRST, first:], -table[earliest, first:], out=states[at.FIRST, first:])
+    states[_LARGEST, first:] = largest[:-1, first:]
+    sizes = [len(np.atleast_2d(flag)) for flag in set_by.values()]
+    latest = np.split(setters[:, first:].astype(np.int64), np.cumsum(sizes)[:-1])
+    _put_latest(states, events, rounds, moment, dict(zip(set_by, latest, strict=True)))
+    np.minimum(states[at.FIRST, first:], -largest[-1, first:], out=states[at.FIRST, first:])
 
 
-def _put_latest(states: Floats, events: EventColumns, rounds: Rounds, moment: Moment, latest: Ints) -> None:
-    """Columns that hold the latest of something; `latest` (flags x n) are the columns of the events that set them."""
-    start, deal, price, newest, birth, price_on_time = latest[:6]
+def _put_latest(states: Floats, events: EventColumns, rounds: Rounds, moment: Moment, latest: dict[str, Ints]) -> None:
+    """Columns that hold the latest of something; `latest` says of each group which columns of `states` are those of the events that set it."""
+    start, name = latest["session"][0], latest["name"][0]
     _put(states[at.SESSION_START], events.time_ms, start)
     _put(states[at.SESSION_BEFORE], np.where(moment.new, 0.0, moment.before - states[at.SESSION_START, rounds.previous]), start)
     _put(states[at.GAP], moment.passed_ms, start)
-    _put(states[at.NAME], events.name, newest)
-    _put(states[at.NAME_BEFORE], states[at.NAME, rounds.previous], newest)
-    _put(states[at.FIRST], events.time_ms, birth)
-    _put(states[at.LAST_PRICE], events.price, price_on_time)
-    for columns, index in ((TRADE_COLUMNS, deal), (PRICE_COLUMNS, price)):
-        for column in columns:
-            states[column, rounds.chains :] = states[column, index]
-    for row, values, index in zip(states[_SEEN], events.latest, latest[6 : 6 + LATEST], strict=True):
+    _put(states[at.NAME], events.name, name)
+    _put(states[at.NAME_BEFORE], states[at.NAME, rounds.previous], name)
+    _put(states[at.FIRST], events.time_ms, latest["first"][0])
+    _put(states[at.LAST_PRICE], events.price, latest["last price"][0])
+    for row, values, index in zip(states[_SEEN], events.latest, latest["seen"], strict=True):
         _put(row, values, index)
-    for row, index in zip(states[_RING], latest[6 + LATEST :], strict=True):
+    for row, index in zip(states[_RING], latest["ring"], strict=True):
         _put(row, events.event, index)
+    for columns, group in ((TRADE_COLUMNS, "trade"), (PRICE_COLUMNS, "price")):  # their values are there already
+        for column in columns:
+            states[column, rounds.chains :] = states[column, latest[group][0]]
 
 
 def _add_up(states: Floats, events: EventColumns, rounds: Rounds, kind: Ints, moment: Moment, starts: Flags) -> None:
