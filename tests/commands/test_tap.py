@@ -58,7 +58,7 @@ def _read(terminal: int) -> bytes:
 
 def test_what_is_not_there_is_said_and_nothing_is_created(worked_on: Path, tmp_path: Path) -> None:
     topic = clickscore("tap", "scoress", "--embedded", "shop.db", cwd=worked_on)
-    assert (topic.returncode, topic.stdout) == (1, "")
+    assert (topic.returncode, topic.stdout) == (78, "")
     assert "no such topic" in topic.stderr
     usage = clickscore("tap", "scores", "--embedded", "shop.db", "--from", "monday", cwd=worked_on)
     assert usage.returncode == 2

@@ -29,7 +29,9 @@ def run(
     log; `clickscore tap`, `top` and `explain` read them while it runs. Several processes may share one log: give each a --member name of its own.
     """
     from worker.configuration import load
+    from worker.log.errors import LogUnavailable
     from worker.service.assembly import run_service
+    from worker.settings import duration_text
 
     options: dict[str, tuple[str, Any]] = {
         **log_flags(embedded, bootstrap),
@@ -37,7 +39,13 @@ def run(
         "--roles": ("service.roles", _listed(roles)),
         "--metrics-port": ("service.metrics_port", metrics_port),
     }
-    run_service(load(config, assignments or (), options).settings, partitions)
+    settings = load(config, assignments or (), options).settings
+    try:
+        run_service(settings, partitions)
+    except LogUnavailable as error:
+        what, where, todo = error.problems[0]
+        ended = f"a worker gives up after {duration_text(settings.service.patience_ms)} (service.patience) of asking again"
+        raise LogUnavailable(what, where, "; ".join(filter(None, (todo, ended)))) from error
 
 
 def _listed(roles: str | None) -> list[str] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -42,17 +44,31 @@ def tap(
     log = open_existing(settings)
     try:
         name = full_name(settings, topic)
-        tail = log.tail(name, _positions(log, name, start))
+        positions = _positions(log, name, start)
         waits = sys.stdout.isatty() if follow is None else follow
         left = most
-        while left is None or left > 0:
-            records = tail.poll(AT_ONCE if left is None else min(AT_ONCE, left), WAIT_S if waits else 0)
-            if not records and not waits:
-                break
-            _write(records, as_json)
+        for records in _followed(log, name, positions) if waits else _there(log, name, positions):
+            _write(records[:left], as_json)
             left = None if left is None else left - len(records)
+            if left is not None and left <= 0:
+                break
     finally:
         log.close()
+
+
+def _followed(log: Log, topic: str, positions: dict[int, int]) -> Iterator[list[Record]]:
+    """All partitions as they grow, without an end."""
+    tail = log.tail(topic, positions)
+    while True:
+        yield tail.poll(AT_ONCE, WAIT_S)
+
+
+def _there(log: Log, topic: str, positions: dict[int, int]) -> Iterator[list[Record]]:
+    """What the partitions hold by now, one after the other. A broker needs a moment for the first record: an empty poll would not mean the end."""
+    for partition, position in positions.items():
+        records = log.read(topic, partition, position)
+        while step := list(islice(records, AT_ONCE)):
+            yield step
 
 
 def _positions(log: Log, topic: str, start: str) -> dict[int, int]:

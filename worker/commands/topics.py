@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,14 +48,13 @@ def create(
     afterwards without moving users away from their profiles, so take some more than there are workers now; everything else is kafka-configs' to change.
     """
     from worker.service.kafka_topics import make_missing
+    from worker.service.topics import explaining
 
     settings, cluster = _cluster(bootstrap, config, assignments, replication)
-    try:
+    with explaining(settings), closing(cluster):
         for name, before in make_missing(cluster, settings, partitions):
             after = before or cluster.facts([name])[name]
             typer.echo(f"{'is there' if before else 'created '}  {name}: {_in_words(after)}")
-    finally:
-        cluster.close()
 
 
 @topics.command()
@@ -69,12 +69,11 @@ def check(
     Exit code 0 when a worker can work with them, 78 when not.
     """
     from worker.service.kafka_topics import check as checked_topics
+    from worker.service.topics import explaining
 
     settings, cluster = _cluster(bootstrap, config, assignments)
-    try:
+    with explaining(settings), closing(cluster):
         found = checked_topics(cluster, settings)
-    finally:
-        cluster.close()
     if as_json:
         import orjson
 

@@ -60,6 +60,8 @@ class MemberReplaced(Fenced):
 class UnknownTopic(LogError):
     """The topic does not exist."""
 
+    exit_code: ClassVar[int] = 78
+
 
 class TopicMismatch(LogError):
     """The topic exists with another number of partitions or another cleanup policy than asked for."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.errors import ClickscoreError, Problem
 from worker.log.contract import Log, Topic
 from worker.log.embedded import EmbeddedLog
+from worker.log.errors import LogUnavailable
+from worker.service.unreachable import explained
 from worker.settings import Settings, TopicSettings
 
 if TYPE_CHECKING:
     from worker.log.kafka.log import KafkaLog
 
 DEFAULT_PARTITIONS = 1
+MISSING = "the topic is missing"
 SHORT_NAMES = tuple(TopicSettings.model_fields)
 SNAPSHOT_BYTES = 16 * 1024 * 1024  # a model's snapshot at its largest is below a third of this
 
@@ -37,13 +41,12 @@ def open_log(settings: Settings, partitions: int | None = None) -> EmbeddedLog |
     """
     if not settings.kafka.bootstrap:
         return _open_embedded(settings, partitions)
-    log = connect(settings)
+    log = reached(settings)
     try:
         if partitions is not None:
             todo = f"leave --partitions out; clickscore topics create --bootstrap {settings.kafka.bootstrap} --partitions {partitions} makes topics"
             raise TopicsDiffer(Problem("--partitions is for a new embedded log", place(settings), todo))
-        wrong = [problem for topic in wrong_topics(log.topics(names_of(settings)), settings).values() for problem in topic]
-        if wrong:
+        if wrong := _problems(wrong_topics(log.topics(names_of(settings)), settings), settings):
             raise TopicsDiffer(*wrong)
     except BaseException:
         log.close()
@@ -53,7 +56,28 @@ def open_log(settings: Settings, partitions: int | None = None) -> EmbeddedLog |
 
 def open_existing(settings: Settings) -> EmbeddedLog | KafkaLog:
     """Open the log to read; raises LogMissing when there is none."""
-    return connect(settings) if settings.kafka.bootstrap else EmbeddedLog(Path(settings.embedded.path), create=False)
+    return reached(settings) if settings.kafka.bootstrap else EmbeddedLog(Path(settings.embedded.path), create=False)
+
+
+def reached(settings: Settings) -> KafkaLog:
+    """Kafka as the settings have it, once it has answered. Raises LogUnavailable, LogUnusable with what to do about it."""
+    log = connect(settings)
+    try:
+        with explaining(settings):
+            log.topics([])
+    except BaseException:
+        log.close()
+        raise
+    return log
+
+
+@contextmanager
+def explaining(settings: Settings) -> Iterator[None]:
+    """Of a cluster that cannot be reached, say what may be wrong with the settings."""
+    try:
+        yield
+    except LogUnavailable as error:
+        raise explained(error, settings) from error
 
 
 def connect(settings: Settings) -> KafkaLog:
@@ -94,10 +118,20 @@ def wrong_topics(there: Mapping[str, Topic], settings: Settings) -> dict[str, li
         topic, where = there.get(plan.name), f"{place(settings)}, topic {plan.name}"
         if topic is None:
             todo = f"{_command(settings)} creates what is missing"
-            found[plan.name] = [Problem("the topic is missing", where, todo)]
+            found[plan.name] = [Problem(MISSING, where, todo)]
         else:
             found[plan.name] = [Problem(what, where, todo) for what, todo in _wrong(plan, topic, settings)]
     return found
+
+
+def _problems(wrong: Mapping[str, list[Problem]], settings: Settings) -> list[Problem]:
+    """All of them; topics that are missing are one, for one command mends them."""
+    missing = [name for name, problems in wrong.items() if any(problem.what == MISSING for problem in problems)]
+    others = [problem for problems in wrong.values() for problem in problems if problem.what != MISSING]
+    if len(missing) < 2:
+        return [problem for problems in wrong.values() for problem in problems]
+    todo = f"{_command(settings)} creates what is missing"
+    return [Problem(f"{len(missing)} topics are missing: {', '.join(missing)}", place(settings), todo), *others]
 
 
 def spread_of(there: Mapping[str, Topic], settings: Settings) -> int:
