@@ -22,24 +22,22 @@ from worker.core.decisions import EVENT, Decisions, Scored, for_targets
 from worker.core.events import Batch, Rejected, decode
 from worker.core.examples import Example
 from worker.core.feature_slots import LAYOUT, SLOTS
-from worker.core.features import HASHED_COLUMNS, Holidays, bins_of
 from worker.core.history import History
 from worker.core.holiday_calendar import HolidayCalendar
 from worker.core.outage import Outage, OutageDetector
 from worker.core.outcomes import Outcomes, Settled
 from worker.core.partition_state import PartitionState
-from worker.core.profile_events import KIND_BY_NAME, EventColumns, Rules, set_bit
-from worker.core.profiles import Applied, Profiles
+from worker.core.profile_events import Rules, event_columns
+from worker.core.profiles import Profiles
 from worker.core.score_records import ScoreRecords
-from worker.core.scorecard import Points, Scorecards
+from worker.core.scorecard import Scorecards
+from worker.core.scoring import Scoring
 from worker.core.settings import LONGEST_MS, CoreSettings
-from worker.core.silence import Silence, Silent, join
+from worker.core.silence import Silence, join
 from worker.core.watermark import UNSET, Admitted, Watermark
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-CHUNK = 2_000  # rows whose features are computed at a time: their intermediate columns stay in the cache
 
 
 @dataclass(slots=True)
@@ -89,7 +87,8 @@ class Pipeline:
         self.state = PartitionState(self.watermark, self.outages)
         self.names = BinNames(self.state.labels)
         features = settings.features
-        self.holidays: Holidays | None = HolidayCalendar(self.state.labels, features.holiday_country) if features.holidays else None
+        holidays = HolidayCalendar(self.state.labels, features.holiday_country) if features.holidays else None
+        self.scoring = Scoring(profiles.session_gap_ms, features.season, holidays, settings.reasons)
         self.unknown_fields: Counter[str] = Counter()
         self._records: ScoreRecords | None = None
 
@@ -149,7 +148,7 @@ class Pipeline:
         user_ids = [batch.user_id[i] for i in order.tolist()]
         rows = self.profiles.rows_for(user_ids)
         offset = np.array([offsets[p] for p in batch.position[order].tolist()], dtype=np.int64)
-        applied = self.profiles.apply(rows, _columns(batch, order, reached, offset))
+        applied = self.profiles.apply(rows, event_columns(batch, order, reached, offset))
         history = History(self.profiles, applied, rows, reached)
         turn.dropped["duplicate"] += int(applied.duplicate.sum())
 
@@ -163,7 +162,7 @@ class Pipeline:
 
         # features and scores
         time_ms = batch.time_ms[order]
-        scored, points, codes, sources = self._score(time_ms, reached, rows, offset, applied, fresh, silent, scorecards)
+        scored, points, codes, sources = self.scoring.score(time_ms, reached, rows, offset, applied, fresh, silent, scorecards)
         turn.scored = scored
 
         # decisions, and the outcomes of earlier ones
@@ -194,60 +193,11 @@ class Pipeline:
         self._forget(turn, "expired", expired)
         self._forget(turn, "evicted", self._surplus())
         if self.keep_changes:
-            self._write_profiles(turn, applied.users)
-            self._write_decisions(turn)
+            turn.changes += self.state.profile_changes(self.profiles, applied.users)
+            turn.changes += self.state.decision_changes(self.profiles, self.decisions)
         return turn
 
     # ---- steps
-
-    def _score(
-        self, time_ms: Ints, reached: Ints, rows: Ints, offset: Ints, applied: Applied, fresh: Ints, silent: Silent, scorecards: Scorecards
-    ) -> tuple[Scored, Points, dict[str, Ints], Ints]:
-        """Scores of events and silences in the order in which they are published: a silence comes before the event that ended it.
-
-        Also what they are made of, the hashes behind their hashed bins, and of each score which event it is, -1 in silence.
-        """
-        place = np.concatenate([fresh.astype(np.float64), np.maximum(np.searchsorted(reached, silent.time_ms, side="right") - 0.5, silent.after + 0.25)])
-        times = np.concatenate([time_ms[fresh], silent.time_ms])
-        sequence = np.lexsort((times, place))
-        mark = np.concatenate([np.full(len(fresh), EVENT, dtype=np.int64), silent.mark])[sequence]
-        # Bins and points come in the order of the states, which are read as they lie; then they are put into the order of publishing.
-        column = applied.state_of_event[fresh] - applied.first
-        column_ms = np.empty_like(column)
-        column_ms[column] = time_ms[fresh]
-        states = [applied.states[:, applied.first :], silent.state]
-        bins, points = self._bins_and_points(zip(states, (column_ms, silent.time_ms), (False, True), strict=True), len(sequence), scorecards)
-        index = np.concatenate([column, np.arange(len(fresh), len(sequence))])[sequence]
-        bins, points = bins[index], points.take(index)
-        codes = {name: np.concatenate([state[at_] for state in states])[index].astype(np.int64) for name, at_ in HASHED_COLUMNS.items()}
-        raw, p = scorecards.probabilities(points.margins, mark != EVENT)
-        scored = Scored(
-            row=np.concatenate([rows[fresh], silent.row])[sequence],
-            time_ms=times[sequence],
-            offset=np.concatenate([offset[fresh], silent.state[at.OFFSET].astype(np.int64)])[sequence],
-            mark=mark,
-            bins=bins,
-            raw=raw,
-            p=p,
-            model=tuple(scorecards.versions),
-        )
-        sources = np.concatenate([fresh, np.full(len(silent), -1, dtype=np.int64)])[sequence]
-        return scored, points, codes, sources
-
-    def _bins_and_points(self, parts: Iterable[tuple[Floats, Ints, bool]], count: int, scorecards: Scorecards) -> tuple[NDArray[np.int32], Points]:
-        """Of several lots of states (WIDTH x n), `count` in all, with the instants they are looked at and whether silence is the cause."""
-        bins = np.empty((count, len(SLOTS)), dtype=np.int32)
-        points = [scorecards.points(bins[:0], self.settings.reasons)]
-        features, gap_ms, done = self.settings.features, self.profiles.rules.session_gap_ms, 0
-        for states, time_ms, silent in parts:
-            for start in range(0, len(time_ms), CHUNK):
-                part = slice(start, start + CHUNK)
-                times = time_ms[part]
-                out = slice(done, done + len(times))
-                bins[out] = bins_of(states[:, part], times, np.full(len(times), silent), gap_ms, features.season, self.holidays)
-                points.append(scorecards.points(bins[out], self.settings.reasons))
-                done = out.stop
-        return bins, Points(*map(np.concatenate, zip(*points, strict=True)))
 
     def _recall(self, batch: Batch) -> None:
         """Events that waited are decoded with the batch, before its own: their positions, users and times are read from there."""
@@ -323,12 +273,6 @@ class Pipeline:
 
     # ---- state
 
-    def _write_profiles(self, turn: Turn, rows: Ints) -> None:
-        turn.changes += self.state.profile_changes(self.profiles, rows)
-
-    def _write_decisions(self, turn: Turn) -> None:
-        turn.changes += self.state.decision_changes(self.profiles, self.decisions)
-
     def _write_partition(self, turn: Turn) -> None:
         if self.keep_changes:
             turn.changes.append(self.state.partition_change())
@@ -352,24 +296,3 @@ class Pipeline:
         ]
         self.outcomes.resume(self.decisions, np.array(places, dtype=np.int64), self.watermark.value)
         self.announcements.wait_for(self.decisions, np.array(places, dtype=np.int64))
-
-
-def _columns(batch: Batch, order: Ints, reached: Ints, offset: Ints) -> EventColumns:
-    name = batch.name[order].astype(np.int64)
-    category, path = batch.category[order], batch.path[order]
-    return EventColumns(
-        time_ms=batch.time_ms[order].astype(np.float64),
-        watermark_ms=reached,
-        name=name,
-        kind=KIND_BY_NAME[name],
-        offset=offset,
-        event=batch.event_hash[order],
-        session=batch.session_hash[order],
-        order=batch.order_hash[order],
-        latest=np.array([category, path, batch.country[order], batch.device[order], batch.medium[order], batch.item_hash[order]], dtype=np.float64),
-        bits=np.stack([set_bit(category), set_bit(path)]),
-        price=batch.price[order],
-        quantity=batch.quantity[order],
-        revenue=batch.revenue[order],
-        discount=batch.discount[order],
-    )

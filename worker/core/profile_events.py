@@ -1,4 +1,4 @@
-"""The columns of events that profiles are made of."""
+"""The columns of events that profiles are made of, taken from a decoded batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from worker.core import profile_layout as at
 from worker.core.event_names import EVENT_NAMES
+from worker.core.events import Batch
 from worker.core.profile_layout import KIND_OF_EVENT, KINDS
 
 Floats = NDArray[np.float64]
@@ -61,3 +62,25 @@ class Rules:
 def set_bit(code: Ints) -> Ints:
     """A hash's bit in a set of SET_BITS, 0 for an absent value."""
     return np.where(code != 0, np.left_shift(1, code % SET_BITS), 0)
+
+
+def event_columns(batch: Batch, order: Ints, watermark_ms: Ints, offset: Ints) -> EventColumns:
+    """The events of a batch at the positions `order`, each with the watermark when it is applied and its offset."""
+    name = batch.name[order].astype(np.int64)
+    category, path = batch.category[order], batch.path[order]
+    return EventColumns(
+        time_ms=batch.time_ms[order].astype(np.float64),
+        watermark_ms=watermark_ms,
+        name=name,
+        kind=KIND_BY_NAME[name],
+        offset=offset,
+        event=batch.event_hash[order],
+        session=batch.session_hash[order],
+        order=batch.order_hash[order],
+        latest=np.array([category, path, batch.country[order], batch.device[order], batch.medium[order], batch.item_hash[order]], dtype=np.float64),
+        bits=np.stack([set_bit(category), set_bit(path)]),
+        price=batch.price[order],
+        quantity=batch.quantity[order],
+        revenue=batch.revenue[order],
+        discount=batch.discount[order],
+    )
