@@ -9,13 +9,16 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check bench docs lock clean
+.PHONY: help demo demo-kafka test check bench docs lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.run-ready ## live scores of a synthetic shop, in this terminal
 	@$(VENV)/bin/clickscore demo
+
+demo-kafka: $(VENV)/.run-ready ## the same shop on a real Kafka broker; a worker is killed and replaced, and everything counted
+	@$(VENV)/bin/clickscore demo --kafka
 
 test: $(VENV)/.test-ready ## all tests; fails below 95 % line coverage of worker/core
 	@$(PY) -m pytest --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)

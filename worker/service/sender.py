@@ -30,11 +30,14 @@ def send_lines(log: Log, topic: str, lines: Iterable[bytes], clock: Clock, rate:
     """
     at_once = AT_ONCE if rate is None else max(1, min(AT_ONCE, int(rate * STEP_S)))
     rest, sent, began_s = iter(lines), Sent(), clock.elapsed_s()
-    while step := list(islice(rest, at_once)):
-        if rate is not None:
+    while True:
+        if rate is not None:  # before the lines are taken: who makes them knows when they are written
             early_s = began_s + sent.lines / rate - clock.elapsed_s()
             if early_s > 0:
                 clock.sleep(early_s)
+        step = list(islice(rest, at_once))
+        if not step:
+            return
         messages = [Message(line, _key(line)) for line in step]
         log.append(topic, messages)
         sent = Sent(sent.lines + len(step), sent.bare + sum(message.key is None for message in messages))

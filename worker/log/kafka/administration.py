@@ -49,6 +49,17 @@ class Administration(Cluster):
         settings = self.settings_of(sorted(found))
         return {name: TopicFacts(partitions, copies, settings[name]) for name, (partitions, copies) in found.items()}
 
+    def owners(self, group: str, topic: str) -> dict[int, str]:
+        """Of the partitions of a topic that are assigned in a group, the member's static name, as of its last rebalance: a dead one's too, for a while."""
+        described = self._ask(lambda admin: admin.describe_groups([group]), f"group {group}")[group]
+        return {
+            partition: member["group_instance_id"] or member["member_id"]
+            for member in described["members"] or ()
+            for assigned in (member["member_assignment"] or {}).get("assigned_partitions", ())
+            if assigned["topic"] == topic
+            for partition in assigned["partitions"]
+        }
+
     def make(self, topics: Iterable[NewTopic]) -> None:
         """Create these topics in one request. One that is there is an error of the brokers'."""
         new = {topic.name: {"num_partitions": topic.partitions, "replication_factor": topic.replication, "configs": dict(topic.settings)} for topic in topics}
@@ -59,3 +70,8 @@ class Administration(Cluster):
         """Set these settings of a topic; the others stay as they are."""
         resource = ConfigResource(ConfigResourceType.TOPIC, name, dict(settings))
         self._ask(lambda admin: admin.alter_configs([resource]), f"topic {name}")
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete these topics with all that they hold."""
+        removed = list(names)
+        self._ask(lambda admin: admin.delete_topics(removed), f"deleting {', '.join(removed)}")
