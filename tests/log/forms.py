@@ -107,7 +107,9 @@ def settle(*members: Turns) -> None:
         polls = [member.poll(1, PATIENCE_S / 1_000) for member in members]
         for member in members:
             member.abort()
-        if not any(polled.gained or polled.lost for polled in polls) and all(member.assignment() for member in members):
+        shares = [member.assignment() for member in members]
+        shared_out = all(shares) and sum(map(len, shares)) == len(frozenset().union(*shares))
+        if shared_out and not any(polled.gained or polled.lost for polled in polls):
             return
     raise AssertionError(f"not settled: {[member.assignment() for member in members]}")
 

@@ -73,6 +73,13 @@ class GroupConsumer(Protocol):
     def assignments(self) -> list[Assignment]:
         """The rebalances since the last call, oldest first."""
 
+    def stable(self) -> bool:
+        """False while the group shares out anew: only poll() may be called then.
+
+        A broker answers one request of a connection at a time, and joining is answered only when every member has joined: whatever else is asked
+        meanwhile waits behind it, until the request times out and takes the connection, and the joining, with it.
+        """
+
     def begin_at(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read on from these offsets (of assigned partitions; all of them or some). What was fetched ahead is dropped."""
 

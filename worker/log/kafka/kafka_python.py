@@ -145,6 +145,7 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
         source = self._connected()
         while True:
             left_ms = max(0.0, (deadline_s - time.monotonic()) * 1000)
+            _keep_joining(source.consumer._coordinator)
             found = source.poll(limit, min(left_ms, SLICE_MS))
             self._refuse_if_replaced(source)
             if found or self._assignments or time.monotonic() >= deadline_s:
@@ -187,6 +188,10 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
             found.append(self._assignments.popleft())
         return found
 
+    def stable(self) -> bool:
+        """See client.py."""
+        return self._source is None or self._source.consumer.group_metadata().state is MemberState.STABLE
+
     def begin_at(self, positions: Mapping[TopicPartition, int]) -> None:
         """See client.py."""
         consumer = self._connected().consumer
@@ -214,6 +219,27 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
         if self._source is not None:
             self._source.close()
             self._source = None
+
+
+class _Joining:
+    """A join under way, or over, whose outcome nobody has taken note of yet."""
+
+    is_done = False
+
+    def __init__(self, task: Any) -> None:
+        self.add_callback = task.add_callback
+        self.add_errback = task.add_errback
+
+
+def _keep_joining(coordinator: Any) -> None:
+    """Let the next poll take up the join that an earlier one began, also when it has come to its end between the two.
+
+    kafka-python looks first whether the join is over, takes that for "none under way", and joins again: which makes the whole group share out
+    anew, so that members who are busy between polls may never come to rest. There is no public way to its outcome.
+    """
+    task = coordinator._join_task
+    if task is not None and not isinstance(task, _Joining):
+        coordinator._join_task = _Joining(task)
 
 
 class KafkaPythonReader:

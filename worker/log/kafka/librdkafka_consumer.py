@@ -102,8 +102,9 @@ class LibrdkafkaConsumer:
 
     def __init__(self, connection: Connection, settings: Settings, topics: Sequence[str]) -> None:
         self._assignments: list[Assignment] = []
+        self._shared_out = False
         self._reading = _Reading(connection, settings, joins=True)
-        self._reading.consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=_on_revoke, on_lost=self._on_lost)
+        self._reading.consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def poll(self, limit: int, timeout_s: float) -> dict[TopicPartition, list[Record]]:
         """See client.GroupConsumer. Also raises UnknownTopic and NotAllowed, once for each topic that is so."""
@@ -119,6 +120,10 @@ class LibrdkafkaConsumer:
         """See client.GroupConsumer."""
         seen, self._assignments = self._assignments, []
         return seen
+
+    def stable(self) -> bool:
+        """See client.GroupConsumer."""
+        return self._shared_out
 
     def begin_at(self, positions: Mapping[TopicPartition, int]) -> None:
         """See client.GroupConsumer."""
@@ -150,17 +155,19 @@ class LibrdkafkaConsumer:
             self._on_lost(consumer, partitions)
             return
         names = frozenset(TopicPartition(place.topic, place.partition) for place in partitions)
+        self._shared_out = True
         self._assignments.append(Assignment(membership, names))
         self._reading.positions = {name: offset for name, offset in self._reading.positions.items() if name in names}
         consumer.assign(places(self._reading.positions))
 
     def _on_lost(self, _consumer: confluent_kafka.Consumer, _partitions: list[confluent_kafka.TopicPartition]) -> None:
         self._reading.positions = {}
+        self._shared_out = False
         self._assignments.append(_NOBODY)
 
-
-def _on_revoke(_consumer: confluent_kafka.Consumer, _partitions: list[confluent_kafka.TopicPartition]) -> None:
-    """The group shares out anew. Nothing is lost yet: the outcome is the next assignment, and until then the broker fences our commits."""
+    def _on_revoke(self, _consumer: confluent_kafka.Consumer, _partitions: list[confluent_kafka.TopicPartition]) -> None:
+        """The group shares out anew. Nothing is lost yet: the outcome is the next assignment, and until then the broker fences our commits."""
+        self._shared_out = False
 
 
 class LibrdkafkaReader:

@@ -20,6 +20,7 @@ from worker.log.kafka.cluster import Cluster
 from worker.log.partitioner import placed
 
 JOIN_WAIT_S = 1.0  # for the group to take us in, when it is asked first; the polls go on waiting
+REJOIN_WAIT_S = 0.1  # a poll waits so long at least while the group shares out anew: a client makes no headway in shorter ones
 
 
 class KafkaTurns:
@@ -41,10 +42,12 @@ class KafkaTurns:
         self._delivered: dict[TopicPartition, int] = {}  # of the open turn: the offset after the last record handed out
         self._outbox: list[Outgoing] = []
         self._over = ""  # why the open turn can only be aborted
+        self._failed_once = False  # a commit of the open turn has failed: what the group's positions are by now, only the group knows
         self._doubt: tuple[TopicPartition, str] | None = None  # the mark by which to find out whether the open turn was committed
         self._replaced: MemberReplaced | None = None
         self._gained: frozenset[TopicPartition] = frozenset()  # not reported yet
         self._lost: frozenset[TopicPartition] = frozenset()
+        self._told: frozenset[TopicPartition] = frozenset()  # what is assigned, as far as it was reported
         self._skipped: dict[TopicPartition, int] = {}
         self._keyless = count()
         self._name, self._number = secrets.token_hex(4), count(1)
@@ -65,20 +68,25 @@ class KafkaTurns:
     # ---- reading
 
     def poll(self, limit: int, timeout_s: float) -> Polled:
-        """See the contract. A rebalance is taken part in here, and shows in the result."""
+        """See the contract. A rebalance is taken part in here, and shows in the result once the positions of what was gained are known."""
         if limit < 1:
             raise ValueError(f"limit must be at least 1, not {limit}")
         self._refuse_if_over()
         deadline = time.monotonic() + timeout_s
         while True:
             self._settle()
-            records = self._fetch(limit, max(0.0, 0.0 if self._gained or self._lost else deadline - time.monotonic()))
-            if records or self._gained or self._lost or self._skipped or time.monotonic() >= deadline:
+            news = self._gained or self._lost or self._skipped
+            least_s = 0.0 if self._consumer.stable() else REJOIN_WAIT_S
+            records = self._fetch(limit, max(least_s, 0.0 if news else deadline - time.monotonic()))
+            self._settle()
+            if records or time.monotonic() >= deadline or (not self._unknown and (self._gained or self._lost or self._skipped)):
                 break
-        self._settle()  # a gained partition's positions are final before the caller reads back the state that goes with them
+        if self._unknown:
+            return Polled()
         for name, found in records.items():
             self._positions[name] = self._delivered[name] = found[-1].offset + 1
         polled = Polled(records, self._gained, self._lost, self._skipped)
+        self._told = frozenset(self._positions)
         self._gained, self._lost, self._skipped = frozenset(), frozenset(), {}
         return polled
 
@@ -92,7 +100,7 @@ class KafkaTurns:
         except OffsetOutOfRange:
             self._pass_gaps(self._positions)
             return {}
-        if self._follow(self._consumer.assignments()) or self._over or self._unknown:
+        if self._follow(self._consumer.assignments()) or self._over or self._unknown or self._moved:
             return {}
         return {name: records for name, records in found.items() if name in self._positions and records[0].offset >= self._positions[name]}
 
@@ -117,7 +125,7 @@ class KafkaTurns:
 
     def _settle(self) -> None:
         """Know where to read, and make the client read there. What fails with LogUnavailable goes on here with the next poll."""
-        if not self._unknown and not self._moved:
+        if not (self._unknown or self._moved) or not self._consumer.stable():
             return
         if self._unknown:
             self._ready_publisher()  # first: it ends what an older process of our name has left open, and so settles the positions
@@ -150,7 +158,7 @@ class KafkaTurns:
         try:
             self._ready_publisher().publish([], self._numbered(first), self._membership)
         except LogError as error:
-            self._drop_publisher()
+            self._refused(error)
             if isinstance(error, Fenced) and not isinstance(error, MemberReplaced):
                 return False
             raise
@@ -181,7 +189,7 @@ class KafkaTurns:
 
     def assignment(self) -> frozenset[TopicPartition]:
         """As of the last poll."""
-        return frozenset(self._positions)
+        return self._told
 
     # ---- writing
 
@@ -205,7 +213,7 @@ class KafkaTurns:
             self._forget(moves)  # there is nothing to publish, and no position to move
             return
         marks = self._marks(moves)
-        self._over = "its commit has failed"  # holds unless the end of this function or a passing trouble is reached
+        self._failed_once, self._over = True, "its commit has failed"  # the latter holds unless the end of this function or a passing trouble is reached
         try:
             self._ready_publisher().publish(self._outbox, marks, self._membership)
         except InDoubt:
@@ -218,8 +226,7 @@ class KafkaTurns:
             self._over = ""
             raise
         except LogError as error:
-            self._drop_publisher()
-            self._replaced = error if isinstance(error, MemberReplaced) else None
+            self._refused(error)
             raise
         self._forget(moves)
 
@@ -260,14 +267,17 @@ class KafkaTurns:
         self._outbox = []
         self._committed.update(moves)
         self._delivered = {name: end for name, end in self._delivered.items() if moves.get(name, -1) < end}
-        self._over = ""
+        self._over, self._failed_once = "", False
 
     def abort(self) -> None:
-        """Touches nothing but memory; the next poll() reads the committed positions."""
-        self._outbox = []
-        self._delivered = {}
-        self._unknown = set(self._positions)
-        self._over = ""
+        """Touches nothing but memory. The committed positions are known, but after a commit that failed the next poll() reads them from the group."""
+        if self._failed_once or self._doubt:
+            self._unknown = set(self._positions)
+        else:
+            self._positions.update((name, offset) for name, offset in self._committed.items() if name in self._positions)
+            self._moved = True
+        self._outbox, self._delivered = [], {}
+        self._over, self._failed_once = "", False
 
     def close(self) -> None:
         """Static members never leave by themselves, so the group is told that this one is gone; others gain its partitions at once."""
@@ -285,6 +295,15 @@ class KafkaTurns:
         if self._publisher is None:
             self._publisher = self._client.publisher(f"{self._group}.{self._member}")
         return self._publisher
+
+    def _refused(self, error: LogError) -> None:
+        """After a refusal: end what the transaction has left open, for until then nobody can read the positions of its partitions."""
+        self._drop_publisher()
+        if isinstance(error, MemberReplaced):
+            self._replaced = error
+            return
+        with suppress(LogError):
+            self._ready_publisher()
 
     def _drop_publisher(self) -> None:
         if self._publisher is not None:
