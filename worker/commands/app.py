@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "explain": "Explain a user's latest score.",
     "tap": "Print the records of a topic.",
     "topics": "Create the topics on Kafka, or check them.",
+    "deadletters": "List the records that could not be scored, or send them to the input again.",
     "config": "Show, check or describe the configuration.",
 }
 
