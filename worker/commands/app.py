@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "tap": "Print the records of a topic.",
     "topics": "Create the topics on Kafka, or check them.",
     "deadletters": "List the records that could not be scored, or send them to the input again.",
+    "rescore": "Score a range of the input again, beside the scores that there are.",
     "config": "Show, check or describe the configuration.",
 }
 

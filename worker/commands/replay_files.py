@@ -28,8 +28,8 @@ def run_replay(settings: Settings, files: Sequence[Path], out: Path | None, repo
     collect_rarely()
     replay = Replay(settings.core)
     with contextlib.ExitStack() as stack:
-        scores = stack.enter_context(_output(out)) if out is not None else None
-        letters = stack.enter_context(_output(dead_letters)) if dead_letters is not None else None
+        scores = stack.enter_context(output(out)) if out is not None else None
+        letters = stack.enter_context(output(dead_letters)) if dead_letters is not None else None
         for file in files:
             with open_events(file) as events, FileProgress(f"replaying {file.name}", events) as progress:
                 before = replay.read
@@ -61,7 +61,8 @@ def _write(replay: Replay, turn: object, scores: BinaryIO | None, letters: Binar
 
 
 @contextlib.contextmanager
-def _output(path: Path) -> Iterator[BinaryIO]:
+def output(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to; gzip for .gz, - is standard output. Raises ClickscoreError where it cannot be written."""
     if str(path) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
