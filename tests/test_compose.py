@@ -1,0 +1,138 @@
+"""docker-compose.yml: what it starts exists, in the order that is needed, without privileges. `docker compose config` judges it too where it is at hand.
+
+No YAML library is among the requirements, so the file keeps to mappings by indentation with JSON values, which `load` reads and everybody else too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_docs import sample
+from worker.demo.broker.sources import IMAGE
+from worker.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+FILE, IMAGE_FILE = ROOT / "docker-compose.yml", ROOT / "deploy" / "Containerfile"
+KEY = re.compile(r"( *)([\w.-]+):(?: (.*))?")
+
+
+def load(text: str) -> dict[str, Any]:
+    """Nested mappings; values are JSON, or plain text."""
+    top: dict[str, Any] = {}
+    open_at: list[tuple[int, dict[str, Any]]] = [(-1, top)]
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = KEY.fullmatch(line)
+        assert found, f"this test does not read: {line}"
+        indent, key, value = len(found[1]), found[2], found[3]
+        while open_at[-1][0] >= indent:
+            open_at.pop()
+        inside = open_at[-1][1]
+        assert key not in inside, f"twice: {key}"
+        if value is None:
+            inside[key] = {}
+            open_at.append((indent, inside[key]))
+        else:
+            inside[key] = json.loads(value) if value[0] in '["{' or value in ("true", "false") else value
+    return top
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found = load(FILE.read_text(encoding="utf-8"))["services"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_everything_is_there_and_waits_for_what_it_needs(services: dict[str, Any]) -> None:
+    assert list(services) == ["broker", "topics", "worker-1", "worker-2", "sender"]
+    needs = {name: {on: how["condition"] for on, how in service.get("depends_on", {}).items()} for name, service in services.items()}
+    assert needs.pop("broker") == {}
+    assert needs.pop("topics") == {"broker": "service_healthy"}
+    assert all(how == {"topics": "service_completed_successfully"} for how in needs.values())
+    assert services["broker"]["image"] == IMAGE  # the one that the tests and the demo run
+    assert services["broker"]["healthcheck"]["test"][0] == "CMD"
+
+
+def test_every_command_exists_with_these_options(services: dict[str, Any]) -> None:
+    lines = [service["command"] for service in services.values() if "command" in service]
+    sender = services["sender"]["entrypoint"][2]
+    lines.append(sender.rpartition("| clickscore ")[2].split())
+    assert [line[0] for line in lines] == ["topics", "run", "run", "send"]
+    for line in lines:
+        words = line[: 2 if line[0] == "topics" else 1]
+        told = subprocess.run([sys.executable, "-m", "worker", *words, "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert [option for option in line if option.startswith("--") and option not in told] == []
+        assert line[line.index("--bootstrap") + 1] == "broker:9092"
+    members = [line[line.index("--member") + 1] for line in lines if "--member" in line]
+    assert members == ["worker-1", "worker-2"]
+
+
+def test_the_broker_is_reached_under_the_name_that_it_advertises(services: dict[str, Any]) -> None:
+    given = services["broker"]["environment"]
+    assert given["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://broker:9092"
+    assert given["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
+    assert all(isinstance(value, str) for value in given.values())
+    assert services["broker"]["volumes"] == [f"broker-data:{given['KAFKA_LOG_DIRS']}"]
+
+
+def test_settings_from_the_environment_exist(services: dict[str, Any]) -> None:
+    for service in services.values():
+        for name in service.get("environment", {}):
+            if name.startswith("CLICKSCORE_"):
+                section, _, key = name.removeprefix("CLICKSCORE_").lower().partition("__")
+                assert key in type(getattr(Settings(), section)).model_fields
+
+
+def test_ours_run_without_privileges_and_are_open_to_this_machine_only(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+        if name == "broker":
+            continue
+        assert service["image"] == "clickscore"
+        assert (service["read_only"], service["cap_drop"], service["security_opt"]) == (True, ["ALL"], ["no-new-privileges:true"])
+    assert re.search(r"^USER [1-9]\d+", IMAGE_FILE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_sender_makes_the_shops_events(services: dict[str, Any]) -> None:
+    script = re.search(r'python -c "(.*)" \|', services["sender"]["entrypoint"][2])
+    assert script
+    first = script[1].replace("Shop()", "Shop(ShopSettings(users=500, days=10))").replace("import Shop;", "import Shop, ShopSettings;")
+    made = subprocess.run([sys.executable, "-c", first], cwd=ROOT, capture_output=True, check=True).stdout
+    assert made.count(b"\n") == sample().count(b"\n")
+
+
+def test_the_image_is_made_of_what_is_there_and_pinned() -> None:
+    text = IMAGE_FILE.read_text(encoding="utf-8")
+    copied = [path for line in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE) for path in line.split()]
+    assert [path for path in copied if not (ROOT / path).exists()] == []
+    passed = set(re.findall(r"^!(.*)$", (ROOT / "deploy" / "Containerfile.dockerignore").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {path.rstrip("/") for path in copied} == passed
+    assert len(re.findall(r"^FROM python:3\.\d+-slim( AS build)?$", text, re.MULTILINE)) == 2
+    installs = re.findall(r"pip install (.*?)(?: &&| \\|$)", text, re.MULTILINE)
+    assert [line for line in installs if "--require-hashes" not in line and "--no-deps --no-build-isolation ." not in line] == []
+
+
+def test_the_pin_of_the_extra_client_is_found_whole(tmp_path: Path) -> None:
+    program = re.search(r"awk '(.*?)' requirements/test.txt", IMAGE_FILE.read_text(encoding="utf-8"))
+    assert program
+    found = subprocess.run(["awk", program[1], "requirements/test.txt"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"confluent-kafka==[\d.]+( ;[^\\]*)? \\\n( +--hash=sha256:[0-9a-f]{64} \\\n)* +--hash=sha256:[0-9a-f]{64}\n", found)
+
+
+def test_compose_itself_takes_it() -> None:
+    docker = shutil.which("docker")
+    there = docker and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0
+    if docker and there:
+        done = subprocess.run([docker, "compose", "-f", str(FILE), "config", "--quiet"], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert set(load(FILE.read_text(encoding="utf-8"))) == {"name", "services", "volumes"}
