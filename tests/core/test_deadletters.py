@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from worker.core.deadletters import MESSAGE_LENGTH, PREFIX, REASON, DeadLetter, dead_letter
@@ -31,6 +31,7 @@ own_names = st.text().filter(lambda name: name != REASON and not name.startswith
 
 @given(st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(own_names, st.binary())), st.text())
 def test_key_value_and_own_headers_stay_byte_for_byte(value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]], detail: str) -> None:
+    assume(value is not None or key is not None)
     letter = dead_letter(value, key, "t", 0, 0, "empty", detail, headers)
     assert (letter.key, letter.value, letter.headers[: len(headers)]) == (key, value, headers)
     assert len(letter.headers) == len(headers) + 5
@@ -58,3 +59,8 @@ def test_reasons_are_codes_with_a_line_of_meaning() -> None:
     assert tuple(MEANINGS) == REASONS
     assert all(code.replace("_", "").isalnum() and code.islower() for code in REASONS)
     assert all(meaning.endswith(".") and "\n" not in meaning for meaning in MEANINGS.values())
+
+
+def test_a_record_with_neither_key_nor_value_can_still_be_written() -> None:
+    assert dead_letter(None, None, "t", 0, 1, "null_value", "no value").value == b""
+    assert dead_letter(None, b"k", "t", 0, 1, "null_value", "no value").value is None

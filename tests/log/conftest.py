@@ -28,6 +28,12 @@ def log(form: Form) -> Log:
     return log
 
 
+@pytest.fixture
+def other(form: Form) -> Log:
+    """Another handle on the same log."""
+    return form.open()
+
+
 @pytest.fixture(params=EMBEDDED)
 def embedded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Memory | File]:
     form = EMBEDDED[request.param](tmp_path)

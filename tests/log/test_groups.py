@@ -118,9 +118,10 @@ def test_a_fenced_output_alone_is_refused_too(form: Form, log: Log) -> None:
     older = log.turns("g", ["in"], "m")
     settle(older)
     older.send("out", [Message(b"older", b"key")])
-    form.open().turns("g", ["in"], "m")
+    newer = form.open().turns("g", ["in"], "m")
     with pytest.raises(MemberReplaced):
         older.commit({})
+    newer.poll(1, PATIENCE_S)
     assert written(log, "out") == []
 
 

@@ -32,8 +32,10 @@ class DeadLetter(NamedTuple):
 def dead_letter(value: bytes | None, key: bytes | None, topic: str, partition: int, offset: int, reason: str, detail: str, headers: Headers = ()) -> DeadLetter:
     """Address the record at `topic`, `partition`, `offset`, refused for `reason` (a code of `event_faults.REASONS`), as a dead letter.
 
-    Key, value and the record's own `headers` stay byte for byte; only headers under our names, left by an earlier death, are replaced.
+    Key, value and the record's own `headers` stay byte for byte; only headers under our names, left by an earlier death, are replaced. A record
+    with neither key nor value gets an empty value: brokers take one without either, but no client writes it.
     """
     cause = {TOPIC: topic, PARTITION: str(partition), OFFSET: str(offset), MESSAGE: detail[:MESSAGE_LENGTH], REASON: reason}
     kept = [(name, content) for name, content in headers if not name.startswith(PREFIX) and name != REASON]
-    return DeadLetter(key, value, [*kept, *((name, text.encode("utf-8", "replace")) for name, text in cause.items())])
+    written = b"" if value is None and key is None else value
+    return DeadLetter(key, written, [*kept, *((name, text.encode("utf-8", "replace")) for name, text in cause.items())])

@@ -45,7 +45,9 @@ def placed(topic: Topic, messages: Iterable[Message], keyless: Iterator[int], wh
     """
     found = []
     for message in messages:
-        _, key, _, named = message
+        value, key, _, named = message
+        if key is None and value is None:
+            raise RecordRefused("a record needs a key or a value", f"{where}, topic {topic.name}", "give it one: empty bytes will do")
         if key is None and topic.compacted:
             raise RecordRefused("a record without a key cannot be kept in a compacted topic", f"{where}, topic {topic.name}", "give it a key")
         if named is None:
