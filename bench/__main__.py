@@ -1,4 +1,4 @@
-"""`python -m bench [core] [steps] [trainer] [replay] [--events FILE] [--count N]`: figures of this machine as one table.
+"""`python -m bench [PART …] [--events FILE] [--count N]`: figures of this machine as one table.
 
 Without --events the synthetic shop of the demo is the input. Figures are of one process; compare those of one run, not of two machines.
 """
@@ -6,6 +6,7 @@ Without --events the synthetic shop of the demo is the input. Figures are of one
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import itertools
 import platform
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from bench import core_alone, learning
+from bench import core_alone, kafka_latency, kafka_restart, learning
 from worker import __version__
 from worker.demo.shop import Shop, ShopSettings
 from worker.files import open_events
@@ -27,16 +28,23 @@ PARTS: dict[str, Callable[[list[bytes]], Iterable[tuple[str, str]]]] = {
 }
 
 
+# These start a broker of their own, and workers as processes, over each client that is installed.
+KAFKA_PARTS: dict[str, Callable[[str], Iterable[tuple[str, str]]]] = {
+    "kafka-latency": kafka_latency.latency,
+    "kafka-restart": kafka_restart.restart,
+}
+
+
 def main() -> None:
     """Run the parts asked for, or all of them."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join([*PARTS, *KAFKA_PARTS]))
     parser.add_argument("--events", help="a file of events instead of the synthetic shop")
     parser.add_argument("--count", type=int, default=100_000, help="events to measure with")
     arguments = parser.parse_args()
-    unknown = set(arguments.parts) - set(PARTS)
+    unknown = set(arguments.parts) - {*PARTS, *KAFKA_PARTS}
     if unknown:
-        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join([*PARTS, *KAFKA_PARTS])}")
     if arguments.events:
         with open_events(arguments.events) as file:
             lines = list(itertools.islice(file.lines(), arguments.count))
@@ -46,10 +54,17 @@ def main() -> None:
     collect_rarely()
     source = arguments.events or "the synthetic shop"
     print(f"clickscore {__version__}, Python {platform.python_version()}, numpy {np.__version__}, {platform.machine()}, {len(lines):,} events of {source}")
-    for part in arguments.parts or PARTS:
-        for name, figure in PARTS[part](lines):
-            print(f"{name:58}{figure:>20}")
+    for part in arguments.parts or [*PARTS, *KAFKA_PARTS]:
+        for name, figure in PARTS[part](lines) if part in PARTS else over_clients(KAFKA_PARTS[part]):
+            print(f"{name:74}{figure:>20}")
             sys.stdout.flush()
+
+
+def over_clients(measure: Callable[[str], Iterable[tuple[str, str]]]) -> Iterable[tuple[str, str]]:
+    """A measurement over every client library that is installed."""
+    yield from measure("kafka-python")
+    if importlib.util.find_spec("confluent_kafka"):
+        yield from measure("librdkafka")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_PARTITIONS = 1
 MISSING = "the topic is missing"
 SHORT_NAMES = tuple(TopicSettings.model_fields)
+EVENT_BYTES = 1_048_588  # a record at its largest, by the brokers' default of max.message.bytes
+LETTER_HEADROOM_BYTES = 64 * 1024  # a dead letter is the record as it came, and what our headers say of it
 SNAPSHOT_BYTES = 16 * 1024 * 1024  # a model's snapshot at its largest is below a third of this
 
 
@@ -98,8 +100,11 @@ def names_of(settings: Settings) -> list[str]:
     return list(settings.topics.model_dump().values())
 
 
-def topic_plan(settings: Settings, partitions: int) -> list[Topic]:
-    """Every topic of a worker as it is created, `partitions` of them for the events and what goes with each event."""
+def topic_plan(settings: Settings, partitions: int, event_bytes: int | None = None) -> list[Topic]:
+    """Every topic of a worker as it is created, `partitions` of them for the events and what goes with each event.
+
+    `event_bytes`: the largest record that the topic of events takes, where it is known: a dead letter of it has to find room.
+    """
     names = settings.topics
     return [
         Topic(names.events, partitions),
@@ -107,14 +112,15 @@ def topic_plan(settings: Settings, partitions: int) -> list[Topic]:
         Topic(names.profiles, partitions, "compact"),
         Topic(names.examples, len(settings.targets)),
         Topic(names.models, 1, "compact", record_bytes=SNAPSHOT_BYTES),
-        Topic(names.deadletter, partitions),
+        Topic(names.deadletter, partitions, record_bytes=max(event_bytes or 0, EVENT_BYTES) + LETTER_HEADROOM_BYTES),
     ]
 
 
 def wrong_topics(there: Mapping[str, Topic], settings: Settings) -> dict[str, list[Problem]]:
     """By topic, what would keep a worker from working, or lose its state; empty lists where nothing would."""
     found: dict[str, list[Problem]] = {}
-    for plan in topic_plan(settings, spread_of(there, settings)):
+    events = there.get(settings.topics.events)
+    for plan in topic_plan(settings, spread_of(there, settings), events.record_bytes if events else None):
         topic, where = there.get(plan.name), f"{place(settings)}, topic {plan.name}"
         if topic is None:
             todo = f"{_command(settings)} creates what is missing"
@@ -157,7 +163,7 @@ def _wrong(plan: Topic, topic: Topic, settings: Settings) -> Iterator[tuple[str,
         yield f"its cleanup.policy is {topic.cleanup}: only the last record of each key would be kept", configure(settings, name, "cleanup.policy=delete")
     if plan.record_bytes and settings.kafka.bootstrap and (topic.record_bytes or 0) < plan.record_bytes:
         todo = configure(settings, name, f"max.message.bytes={plan.record_bytes}")
-        yield f"its max.message.bytes is {topic.record_bytes}: too small for a large model", todo
+        yield f"its max.message.bytes is {topic.record_bytes}: too small for the largest of its records, {plan.record_bytes} bytes", todo
 
 
 def tool(settings: Settings, name: str, arguments: str) -> str:
