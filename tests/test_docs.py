@@ -3,6 +3,7 @@
 A page is one shell session in a folder of its own. It finds there what a reader would have by then:
 - `events.jsonl`, a file of events (a small synthetic shop; its latest users carry the names that the pages use), and
 - `clickscore-demo.db`, the log that `clickscore demo` leaves behind (here: that small shop, scored).
+- a Kafka broker at localhost:9092 (here: that of the test run, where each page has topics and a group of its own, whose prefix is taken off what is printed).
 `make` targets are looked up in the Makefile instead of being run: they would run this test.
 
 In a `console` block, lines after "$ " are commands and the others their output, of which the fixed part must be printed: numbers may differ, what
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -37,6 +39,11 @@ FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"[+−-]?<?\d[\d.,:]*|(?<= )–(?= |$)")
 DATA = re.compile(r"u\d{6}|×\d|^\s+(points\b|[+−]\d)")
 DEADLINE_S = 120
+BROKER = "localhost:9092"  # what pages say for the test's broker
+TOPICS = {
+    "EVENTS": "clickstream.events",
+    **{name.upper(): f"clickscore.{name}" for name in ("scores", "profiles", "examples", "models", "deadletter")},
+}
 
 
 @dataclass
@@ -168,33 +175,46 @@ def free_port() -> int:
         return int(place.getsockname()[1])
 
 
-def run_page(listed: list[Command], folder: Path, bin_folder: Path) -> list[tuple[int, str]]:
-    """Run the commands in one shell; exit code and output of each, up to the one at which the shell ended."""
-    port = free_port()
+def on_kafka(prefix: str) -> dict[str, str]:
+    """Names of a page's own on a broker that all share."""
+    return {f"CLICKSCORE_TOPICS__{name}": prefix + topic for name, topic in TOPICS.items()} | {"CLICKSCORE_SERVICE__GROUP": prefix + "clickscore"}
+
+
+def run_page(listed: list[Command], folder: Path, bin_folder: Path, bootstrap: str = "") -> list[tuple[int, str]]:
+    """Run the commands in one shell; exit code and output of each, up to the one at which the shell ended. `bootstrap` is what stands for BROKER."""
+    port, prefix = free_port(), f"docs-{secrets.token_hex(4)}-"
+    variables = environment(bin_folder, port)
+    if bootstrap:
+        # An embedded log that is there already has its names; a page that uses both names them in the command.
+        steps_on_kafka = " ".join(f"{name}={value}" for name, value in on_kafka(prefix).items())
     steps = ["trap 'kill $(jobs -p) 2> /dev/null; wait' EXIT"]
     for number, command in enumerate(listed):
         text = command.text.replace("9108", str(port))
+        if BROKER in text:
+            text = re.sub(r"(?<![\w./-])clickscore (?=.*--bootstrap)", f"{steps_on_kafka} clickscore ", text).replace(BROKER, bootstrap)
         steps.append(f"{{ {text}\n}} > .out.{number} 2>&1; echo $? > .code.{number}")
-    shell = subprocess.Popen(["bash", "-c", "\n".join(steps)], cwd=folder, env=environment(bin_folder, port), start_new_session=True)
+    shell = subprocess.Popen(["bash", "-c", "\n".join(steps)], cwd=folder, env=variables, start_new_session=True)
     try:
         shell.wait(DEADLINE_S)
     except subprocess.TimeoutExpired:  # the commands that are not done say at which one it hung
         os.killpg(shell.pid, signal.SIGKILL)
         shell.wait()
     done = [number for number in range(len(listed)) if (folder / f".code.{number}").exists()]
-    return [(int((folder / f".code.{number}").read_text()), (folder / f".out.{number}").read_text(errors="replace")) for number in done]
+    printed = [(folder / f".out.{number}").read_text(errors="replace").replace(prefix, "").replace(bootstrap or BROKER, BROKER) for number in done]
+    return [(int((folder / f".code.{number}").read_text()), text) for number, text in zip(done, printed, strict=True)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
-def test_every_command_of_a_page_works_and_prints_what_is_shown(page: Path, prepared: Path, tmp_path: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+def test_every_command_of_a_page_works_and_prints_what_is_shown(page: Path, prepared: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     listed = commands(page)
     made = [command for command in listed if re.match(r"make\b", command.text)]
     assert [command.text for command in made if command.text.removeprefix("make ") not in targets or command.shown] == []
     rest = [command for command in listed if command not in made]
     folder = tmp_path / "reader"
     shutil.copytree(prepared / "start", folder)
-    ran = run_page(rest, folder, prepared / "bin") if rest else []
+    bootstrap = request.getfixturevalue("bootstrap") if any(BROKER in command.text for command in rest) else ""
+    ran = run_page(rest, folder, prepared / "bin", bootstrap) if rest else []
     wrong = [f"$ {command.text}\nexit code {code}\n{output}" for command, (code, output) in zip(rest, ran, strict=False) if code]
     assert wrong == []
     assert len(ran) == len(rest), f"the session ended, or was ended after {DEADLINE_S} s, at: {rest[len(ran)].text}"
