@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from worker.core.changelog import Restored
+from typing import ClassVar
+
+from worker.core.changelog import Restored, StateRefused
 from worker.core.pipeline import Pipeline
 from worker.core.settings import CoreSettings
+from worker.errors import ClickscoreError
 from worker.log.contract import Log
 from worker.service.clock import Clock
 from worker.service.happenings import Happenings
@@ -12,21 +15,35 @@ from worker.service.happenings import Happenings
 LOOK_EVERY, TELL_EVERY_S = 10_000, 2.0
 
 
+class StateUnusable(ClickscoreError):
+    """A changelog that this program must not go on from. Nothing was written: a person must act, and a restart would only find the same."""
+
+    exit_code: ClassVar[int] = 78  # EX_CONFIG
+
+    def __init__(self, refused: StateRefused, where: str) -> None:
+        what, inner, todo = refused.problems[0]
+        super().__init__(what, f"{where}: {inner}" if inner else where, todo)
+
+
 def restored_pipeline(log: Log, topic: str, partition: int, settings: CoreSettings, clock: Clock, happened: Happenings) -> Pipeline:
-    """A pipeline that goes on where the changelog `topic` of this partition ends. Raises LogUnavailable, StateRefused.
+    """A pipeline that goes on where the changelog `topic` of this partition ends. Raises LogUnavailable, StateUnusable.
 
     The end is that of the call. Nothing can be added to it any more: the owner before us is fenced.
     """
-    changelog, records = Restored(), 0
+    changelog, records, at = Restored(), 0, 0
     began_s = told_s = clock.elapsed_s()
     total = max(0, log.end_offsets(topic)[partition] - log.start_offsets(topic)[partition])  # at most: compaction leaves gaps
-    for record in log.read(topic, partition):
-        changelog.apply(record.key, record.value)
-        records += 1
-        if records % LOOK_EVERY == 0 and clock.elapsed_s() - told_s >= TELL_EVERY_S:
-            told_s = clock.elapsed_s()
-            happened.restore_progressed(partition, records, total, told_s - began_s)
     pipeline = Pipeline(settings, partition)
-    pipeline.restore(changelog)
+    try:
+        for record in log.read(topic, partition):
+            at = record.offset
+            changelog.apply(record.key, record.value)
+            records += 1
+            if records % LOOK_EVERY == 0 and clock.elapsed_s() - told_s >= TELL_EVERY_S:
+                told_s = clock.elapsed_s()
+                happened.restore_progressed(partition, records, total, told_s - began_s)
+        pipeline.restore(changelog)
+    except StateRefused as error:
+        raise StateUnusable(error, f"topic {topic}, partition {partition}, offset {at}") from error
     happened.partition_restored(partition, records, len(pipeline.profiles), len(pipeline.decisions), clock.elapsed_s() - began_s)
     return pipeline
