@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from worker.log.errors import LogUnavailable
+from worker.log.errors import LogUnavailable, UnknownTopic
 from worker.service.clock import Clock
 from worker.service.happenings import Happenings
 
@@ -17,7 +17,10 @@ Result = TypeVar("Result")
 
 
 class Patience:
-    """Repeats calls on the log, for limit_s at most. Once `stopping` says so, the first refusal is final: nobody waits for a worker that was told to end."""
+    """Repeats calls on the log, for limit_s at most. Once `stopping` says so, the first refusal is final: nobody waits for a worker that was told to end.
+
+    A topic that is not there is waited for as well: it was there when the worker started, and brokers that have just started do not know all of theirs.
+    """
 
     def __init__(self, clock: Clock, happened: Happenings, stopping: Callable[[], bool], limit_s: float = math.inf) -> None:
         self._clock = clock
@@ -26,13 +29,16 @@ class Patience:
         self._limit_s = limit_s
 
     def call(self, what: str, action: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        """The result of `action` with these arguments; `what` names it in the log. Raises LogUnavailable when stopping or at the limit, all else at once."""
+        """The result of `action` with these arguments; `what` names it in the log.
+
+        Raises LogUnavailable and UnknownTopic when stopping or at the limit, all else at once.
+        """
         pause_s, began_s = FIRST_PAUSE_S, self._clock.elapsed_s()
         tries = 1
         while True:
             try:
                 result = action(*args, **kwargs)
-            except LogUnavailable as error:
+            except (LogUnavailable, UnknownTopic) as error:
                 if self._stopping() or self._clock.elapsed_s() - began_s + pause_s > self._limit_s:
                     raise
                 self._happened.log_unavailable(what, error, pause_s)

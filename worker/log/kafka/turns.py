@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import count
 
 from worker.log.contract import Message, OnGap, Polled, Record, Start, TopicPartition
-from worker.log.errors import Fenced, LogError, LogUnavailable, MemberReplaced, OffsetOutOfRange
+from worker.log.errors import Fenced, LogError, LogUnavailable, MemberReplaced, OffsetOutOfRange, UnknownTopic
 from worker.log.kafka.client import Assignment, Client, InDoubt, Membership, Outgoing, Position, Publisher
 from worker.log.kafka.cluster import Cluster
 from worker.log.partitioner import placed
@@ -225,6 +225,10 @@ class KafkaTurns:
             self._drop_publisher()
             self._over = ""
             raise
+        except UnknownTopic as error:  # it was there when the messages were sent: a broker that has just started does not know all of its topics yet
+            self._drop_publisher()
+            self._over = ""
+            raise LogUnavailable(*error.args) from error
         except LogError as error:
             self._refused(error)
             raise
