@@ -18,6 +18,7 @@ from worker.settings import Settings
 
 RETENTION_MS = 30 * DAY_MS  # of events, examples and dead letters: a month to find a mistake, and to score or learn its time again
 SEGMENT_BYTES = 64 * 1024 * 1024  # of compacted topics: the newest segment is not compacted, and a restart reads it whole
+EVERY_SCORE_MS = DAY_MS  # who follows every score, not the latest of each user, has this long before compaction takes the older ones
 SAFE_COPIES, SAFE_IN_SYNC = 3, 2
 CLEANUP, RETENTION, IN_SYNC, LARGEST, SEGMENT, UNCLEAN = (
     "cleanup.policy",
@@ -56,8 +57,8 @@ class Checked:
 def kafka_plan(settings: Settings, partitions: int) -> list[NewTopic]:
     """Every topic as `clickscore topics create` makes it.
 
-    Events, examples and dead letters go after RETENTION_MS. Scores are compacted, so that the latest of a user is cheap to find, and go when the user
-    is forgotten (profiles.time_to_live): by then they are about nobody. Profiles and models are state, and never go with time.
+    Events, examples and dead letters go after RETENTION_MS. Scores are compacted once they are EVERY_SCORE_MS old, so that the latest of a user is
+    cheap to find, and go when the user is forgotten (profiles.time_to_live): by then they are about nobody. Profiles and models are state, and never go with time.
     """
     return [NewTopic(topic.name, topic.partitions, _made_with(topic, settings), settings.kafka.replication) for topic in topic_plan(settings, partitions)]
 
@@ -66,6 +67,7 @@ def _made_with(topic: Topic, settings: Settings) -> dict[str, str]:
     made = {CLEANUP: topic.cleanup, "delete.retention.ms": str(topic.tombstone_ms)}
     if topic.name == settings.topics.scores:
         made[RETENTION] = str(settings.profiles.time_to_live_ms)
+        made["min.compaction.lag.ms"] = str(EVERY_SCORE_MS)
     elif topic.expires:
         made[RETENTION] = str(RETENTION_MS)
     if topic.compacted:
