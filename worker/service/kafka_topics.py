@@ -58,7 +58,8 @@ def kafka_plan(settings: Settings, partitions: int) -> list[NewTopic]:
     """Every topic as `clickscore topics create` makes it.
 
     Events, examples and dead letters go after RETENTION_MS. Scores are compacted once they are EVERY_SCORE_MS old, so that the latest of a user is
-    cheap to find, and go when the user is forgotten (profiles.time_to_live): by then they are about nobody. Profiles and models are state, and never go with time.
+    cheap to find, and go when the user is forgotten (profiles.time_to_live): by then they are about nobody. Profiles and models are state, and
+    never go with time.
     """
     return [NewTopic(topic.name, topic.partitions, _made_with(topic, settings), settings.kafka.replication) for topic in topic_plan(settings, partitions)]
 
