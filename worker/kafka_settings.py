@@ -59,7 +59,7 @@ class KafkaSettings(Section):
         alias="max_poll_interval",
         description="A worker that has not polled for this long loses its partitions: longer than a restore takes.",
     )
-    heartbeat_ms: Positive = Field(written("3 s"), alias="heartbeat", description="Time between two signs of life to the group.")
+    heartbeat_ms: Positive = Field(written("1 s"), alias="heartbeat", description="Time between two signs of life to the group.")
     session_timeout_ms: Positive = Field(
         written("15 s"),
         alias="session_timeout",

@@ -56,7 +56,7 @@ class Timings:
     transaction_ms: int = 8_000
     watchdog_ms: int = 12_000
     max_poll_interval_ms: int = 600_000
-    heartbeat_ms: int = 3_000
+    heartbeat_ms: int = 1_000
     session_ms: int = 15_000
 
     def __post_init__(self) -> None:
