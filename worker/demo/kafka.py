@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -27,6 +27,7 @@ from worker.demo.run import asked_to_end
 from worker.demo.shop import Shop, ShopSettings
 from worker.errors import ClickscoreError
 from worker.log.contract import Record, Tail
+from worker.log.errors import LogUnavailable
 from worker.log.kafka.administration import Administration
 from worker.log.kafka.log import KafkaLog
 from worker.service.clock import SystemClock
@@ -267,7 +268,8 @@ class _Stage:
                 if self.watched.scored_since(self._partitions(worker), self._started_s[worker.member]):
                     self._states[worker.member] = "scoring"
         if time.monotonic() >= self._owners_due_s:
-            self._owners = self._cluster.owners(self._settings.service.group, self._settings.topics.events)
+            with suppress(LogUnavailable):  # as while the broker makes its first group; the next look will do
+                self._owners = self._cluster.owners(self._settings.service.group, self._settings.topics.events)
             self._owners_due_s = time.monotonic() + OWNERS_EVERY_S
         self._view.show(self._state())
         return records
