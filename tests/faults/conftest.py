@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.cases.case import Ground, StartBroker
 from tests.faults.processes import Nursery
-from tests.faults.stand import Stand
+from tests.kafka.proxy import Proxy
+from worker.demo.broker import Broker
 
 CLIENTS = ("kafka-python", "librdkafka")
-MakeStand = Callable[..., Stand]
+MakeGround = Callable[[str], Ground]
 
 
 @pytest.fixture(scope="session")
@@ -33,22 +35,29 @@ def fault_chance() -> random.Random:
 
 
 @pytest.fixture
-def make_stand(nursery: Nursery, bootstrap: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeStand]:
-    """Makes stands on the broker of the run, closed with the test."""
-    made: list[Stand] = []
+def make_ground(
+    nursery: Nursery,
+    broker: Broker,
+    proxy: Proxy,
+    start_broker: StartBroker,
+    tmp_path: Path,
+    fault_chance: random.Random,
+    request: pytest.FixtureRequest,
+) -> Iterator[MakeGround]:
+    """Makes the ground of a case over a client."""
+    made: list[Ground] = []
 
-    def make(client: str, **options: object) -> Stand:
-        at = str(options.pop("bootstrap", bootstrap))
-        stand = Stand(nursery, at, client, tmp_path / str(len(made)), name=request.node.name.removeprefix("test_"), **options)  # type: ignore[arg-type]
-        made.append(stand)
-        return stand
+    def make(client: str) -> Ground:
+        ground = Ground(nursery, broker, proxy, start_broker, client, tmp_path / client, fault_chance, request.node.name.removeprefix("test_"))
+        made.append(ground)
+        return ground
 
     yield make
-    for stand in made:
-        stand.close()
+    for ground in made:
+        ground.close()
 
 
 @pytest.fixture(params=CLIENTS)
-def stand(request: pytest.FixtureRequest, make_stand: MakeStand) -> Stand:
-    """A stand over each client."""
-    return make_stand(request.param)
+def ground(request: pytest.FixtureRequest, make_ground: MakeGround) -> Ground:
+    """The ground of a case over each client."""
+    return make_ground(request.param)

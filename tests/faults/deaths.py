@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypedDict
 
 import confluent_kafka
@@ -41,6 +43,7 @@ class Plan(TypedDict, total=False):
     step: str
     turn: int
     signal: int
+    action: str  # "starve": instead of a signal, no more memory can be had from here on
 
 
 def install(plan: Plan | None, aging: bool = False) -> None:
@@ -73,7 +76,12 @@ class Deaths:
 
     def at(self, step: str) -> None:
         """Act if it is."""
-        if self.due(step):
+        if not self.due(step):
+            return
+        if self._plan.get("action") == "starve":
+            size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (size, size))
+        else:
             os.kill(os.getpid(), self._plan.get("signal", signal.SIGKILL))
 
     def watch_scorer(self) -> None:

@@ -7,9 +7,11 @@ prints how it ended, as subprocess has it: its exit code, or minus the signal th
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
+import signal
 import sys
 from typing import NoReturn, TypedDict
 
@@ -36,6 +38,7 @@ def become_clickscore(order: Order) -> NoReturn:
     if "stderr" in order:
         os.dup2(os.open(order["stderr"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), 2)
     os.dup2(2, 1)  # stdout belongs to the nursery's answers
+    faulthandler.register(signal.SIGUSR1)  # says where it hangs
     code = 70
     try:
         if order.get("kafka"):

@@ -36,8 +36,10 @@ class Worker:
         """How it ended: its exit code, or minus the signal."""
         if self._code is None:
             if not self.ended(within_s):
+                os.kill(self.process, signal.SIGUSR1)
+                self.ended(1.0)
                 self.kill()
-                raise AssertionError(f"{self.member} did not end within {within_s:g} s; it said:\n{self.said()[-2_000:]}")
+                raise AssertionError(f"{self.member} did not end within {within_s:g} s; it said:\n{self.said()[-5_000:]}")
             self._code = self._nursery.order(self.process)
             os.close(self._handle)
         return self._code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ horizon = "1 d"
 horizon = "1 d"
 [topics]
 {topics}
+{more}
 [service]
 group = "{group}"
 metrics_port = 0
@@ -43,10 +44,10 @@ client = "{client}"
 linger = "1 ms"
 request_timeout = "1500 ms"
 delivery_timeout = "2 s"
-transaction_timeout = "3 s"
+transaction_timeout = "2500 ms"
 watchdog = "4 s"
 heartbeat = "300 ms"
-session_timeout = "6 s"
+session_timeout = "3 s"
 """
 
 
@@ -66,6 +67,8 @@ class Stand:
         snapshot_examples: int = 30,
         snapshot_wait: str = "200 ms",
         name: str = "faults",
+        more: str = "",
+        topic_configs: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.bootstrap, self.client, self.folder, self.partitions = bootstrap, client, folder, partitions
         self._nursery = nursery
@@ -76,6 +79,7 @@ class Stand:
         self.configuration.write_text(
             CONFIGURATION.format(
                 topics="\n".join(f'{one} = "{self.name}.{one}"' for one in short),
+                more=more,
                 group=self.name,
                 bootstrap=through or bootstrap,
                 client=client,
@@ -89,13 +93,13 @@ class Stand:
         self.ends: dict[int, int] = {}  # by partition of the input, the offset after the last record
         self.recovered_s: list[float] = []
         self.sent = 0
-        self._make_topics()
+        self._make_topics(topic_configs or {})
         self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=2, max_request_size=4 * 1024 * 1024)
         self._scores: Any = None
         self._examples: Any = None
         self._learn_to: dict[int, int] = {}
 
-    def _make_topics(self) -> None:
+    def _make_topics(self, further: Mapping[str, Mapping[str, str]]) -> None:
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         try:
             new = {}
@@ -103,8 +107,9 @@ class Stand:
                 configs: dict[str, str] = {"cleanup.policy": topic.cleanup}
                 if topic.record_bytes:
                     configs["max.message.bytes"] = str(topic.record_bytes)
-                if topic.name == self.settings.topics.events:
-                    configs["max.message.bytes"] = str(4 * 1024 * 1024)
+                if topic.name in (self.settings.topics.events, self.settings.topics.deadletter):  # what is too large for an event must come, and go again
+                    configs["max.message.bytes"] = str((4 if topic.name == self.settings.topics.events else 8) * 1024 * 1024)
+                configs.update(further.get(topic.name.rpartition(".")[2], {}))
                 new[topic.name] = {"num_partitions": topic.partitions, "replication_factor": 1, "configs": configs}
             admin.create_topics(new, wait_for_metadata=True)
         finally:
@@ -163,11 +168,12 @@ class Stand:
         assert found >= count, f"{found} of {count} scores came; the workers said:\n{self.said()}"
 
     @contextmanager
-    def recovery(self) -> Iterator[None]:
-        """Measure from here, the fault, to the first score that becomes readable afterwards. What was readable at the end of the block does not count."""
+    def recovery(self, after: Iterable[bytes | Line] = ()) -> Iterator[None]:
+        """Measure from here, the fault, to the first score that becomes readable after the block; `after` is fed at its end, so that there is any."""
         began_s = time.monotonic()
         yield
         self.scores(0)
+        self.feed(after)
         self.must_score()
         self.recovered_s.append(time.monotonic() - began_s)
 

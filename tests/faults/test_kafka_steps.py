@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import random
-
-from tests.faults.cases.death import killed_at_each_step
-from tests.faults.stand import Stand
+from tests.faults.cases import death
+from tests.faults.cases.case import Ground
 
 
-def test_a_scorer_and_a_trainer_killed_at_each_step_of_their_turns(stand: Stand, fault_chance: random.Random) -> None:
-    killed_at_each_step(stand, fault_chance)
-    verdict = stand.finish()
+def test_a_scorer_and_a_trainer_killed_at_each_step_of_their_turns(ground: Ground) -> None:
+    verdict = death.killed_at_each_step(ground).verdict
+    assert verdict is not None
     assert verdict.clean, str(verdict)
     assert verdict.scores > 1_000
     assert verdict.examples > 300

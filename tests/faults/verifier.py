@@ -201,10 +201,15 @@ def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], recor
     verdict.examples += sum(map(len, expected))
     there = [record.value or b"" for record in records]
     _judge_counts(verdict, Counter(value for part in expected for value in part), Counter(there), f"examples of {target}")
+    # Of one user. Whose example comes first when several windows close in one turn is not promised; learning follows the topic, whatever it is.
     place = {value: number for number, value in enumerate(there)}
+    order: dict[str, list[int]] = {}
     for part in expected:
-        places = [place[value] for value in part if value in place]
-        verdict.add("disordered", int(places != sorted(places)), f"examples of {target}")
+        for value in part:
+            if value in place:
+                order.setdefault(Example.decode(value).user_id, []).append(place[value])
+    wrong = [user for user, places in order.items() if places != sorted(places)]
+    verdict.add("disordered", len(wrong), f"examples of {target}: users {_some(wrong)}")
 
 
 def _judge_counts(verdict: Verdict, wanted: Counter[Item], there: Counter[Item], where: str) -> None:
