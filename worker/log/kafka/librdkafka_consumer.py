@@ -102,7 +102,7 @@ class LibrdkafkaConsumer:
 
     def __init__(self, connection: Connection, settings: Settings, topics: Sequence[str]) -> None:
         self._assignments: list[Assignment] = []
-        self._shared_out = False
+        self._shared_out = self._closing = False
         self._reading = _Reading(connection, settings, joins=True)
         self._reading.consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
@@ -146,10 +146,22 @@ class LibrdkafkaConsumer:
 
     def close(self) -> None:
         """See client.GroupConsumer."""
-        self._reading.close()
+        self._closing = True
+        close_within(self._reading.request_s, self._end)
+
+    def _end(self) -> None:
+        """An assignment that librdkafka has ready, and we have not heard of, must be heard of first: handed over while it closes, it waits for ever for
+        the answer of a group that has ended, with Python's lock in hand."""
+        consumer = self._reading.consumer
+        consumer.unsubscribe()  # static members do not leave by that, but no assignment follows
+        while consumer.consume(_MOST_AT_ONCE, 0):
+            pass
+        consumer.close()
 
     def _on_assign(self, consumer: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]) -> None:
         """Runs inside of consume(), before anything is read under the new assignment, and must not raise."""
+        if self._closing:
+            return
         membership = membership_of(consumer.consumer_group_metadata())
         if membership is None:  # lost again before we heard of it: another assignment follows
             self._on_lost(consumer, partitions)
