@@ -138,6 +138,11 @@ class Cluster:
             TopicPartition(*name): position.offset for name, position in sorted(found.get(group, {}).items()) if name.topic == topic and position.offset >= 0
         }
 
+    def member_id(self, group: str, member: str) -> str | None:
+        """The id that the group has given to the process that joined last under this static name; None where it knows none."""
+        described = self._ask(lambda admin: admin.describe_groups([group]), f"group {group}")[group]
+        return next((str(one["member_id"]) for one in described["members"] or () if one["group_instance_id"] == member), None)
+
     def remove_member(self, group: str, member: str, member_id: str) -> None:
         """Take a static member out of its group, unless another process has joined under its name meanwhile."""
         self._ask(lambda admin: admin.remove_group_members(group, [MemberToRemove(member_id=member_id, group_instance_id=member)]), f"group {group}")

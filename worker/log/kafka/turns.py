@@ -32,7 +32,8 @@ class KafkaTurns:
         self._group, self._member = group, member
         self._start, self._on_gap = start, on_gap
         self._where = f"{cluster.where}, group {group}, member {member}"
-        self._consumer = client.consumer(group, member, topics)
+        self._topics = list(topics)
+        self._consumer = client.consumer(group, member, self._topics)
         self._publisher: Publisher | None = None
         self._membership: Membership | None = None
         self._positions: dict[TopicPartition, int] = {}  # of what is assigned: the next offset to be handed out
@@ -95,14 +96,32 @@ class KafkaTurns:
         try:
             found = self._consumer.poll(limit, timeout_s)
         except MemberReplaced as error:
-            self._replaced = error
-            raise
+            if self._is_replaced():
+                self._replaced = error
+                raise
+            self._rejoin()
+            return {}
         except OffsetOutOfRange:
             self._pass_gaps(self._positions)
             return {}
         if self._follow(self._consumer.assignments()) or self._over or self._unknown or self._moved:
             return {}
         return {name: records for name, records in found.items() if name in self._positions and records[0].offset >= self._positions[name]}
+
+    def _is_replaced(self) -> bool:
+        """Whether the group knows somebody else under our name.
+
+        librdkafka may say so and be wrong: when its session has run out while a broker was away, it forgets its member id, and if nobody polls it just
+        then, it goes on with heartbeats in nobody's name; the group takes those for a replaced member's.
+        """
+        known = self._cluster.member_id(self._group, self._member)
+        return known is not None and (self._membership is None or known != self._membership.member_id)
+
+    def _rejoin(self) -> None:
+        """Join anew. What was ours may have been another's meanwhile."""
+        self._consumer.close()
+        self._consumer = self._client.consumer(self._group, self._member, self._topics)
+        self._follow([Assignment(None, frozenset())])
 
     def _follow(self, assignments: Iterable[Assignment]) -> bool:
         """Take over what rebalances have brought. A partition is kept only from one generation to the very next: else it may have been another's."""
