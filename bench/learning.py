@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from bench.core_alone import TURN
+from worker.core.examples import Example
 from worker.core.feature_slots import LAYOUT, TABLE_SIZE
 from worker.core.pipeline import Pipeline
 from worker.core.scorecard import Scorecards
@@ -20,10 +21,11 @@ def trainer(lines: list[bytes]) -> Iterator[tuple[str, str]]:
     pipeline = Pipeline(CoreSettings(reasons=0), keep_changes=False)
     trainers = {name: Trainer(name, target, TABLE_SIZE, LAYOUT) for name, target in pipeline.targets.items()}
     scorecards = Scorecards.of([t.scorecard() for t in trainers.values()])
-    examples = []
+    examples: list[Example] = []
     for start in range(0, len(lines), TURN):
         part = lines[start : start + TURN]
-        examples += pipeline.turn(part, range(start, start + len(part)), scorecards).examples
+        records = pipeline.turn(part, range(start, start + len(part)), scorecards).examples
+        examples += [record for record in records if isinstance(record, Example)]
     for name, target in pipeline.targets.items():
         mine = [example for example in examples if example.target == name]
         learner = Trainer(name, target, TABLE_SIZE, LAYOUT)

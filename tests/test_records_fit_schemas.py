@@ -12,10 +12,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from worker.core.changelog import PARTITION_KEY
+from worker.core.examples import Example
 from worker.core.feature_slots import LAYOUT, TABLE_SIZE
 from worker.core.pipeline import Pipeline, Turn
 from worker.core.scorecard import Scorecards
 from worker.core.settings import CoreSettings
+from worker.core.tallies import Tally
 from worker.core.trainer import Trainer
 from worker.demo.shop import Shop, ShopSettings
 
@@ -98,10 +100,17 @@ def test_the_parts_of_every_score_add_up_as_documented(run: Run) -> None:
 
 
 def test_every_example_fits(run: Run) -> None:
-    examples = [example for turn in run.turns for example in turn.examples]
+    examples = [example for turn in run.turns for example in turn.examples if isinstance(example, Example)]
     assert {example.sense for example in examples} == {"matured", "provisional", "happened"}
     assert {example.cause for example in examples} == {0, 1}
     assert misfits("example", [example.encode() for example in examples]) == []
+
+
+def test_every_tally_fits(run: Run) -> None:
+    tallies = [tally for turn in run.turns for tally in turn.examples if isinstance(tally, Tally)]
+    assert {tally.target for tally in tallies} == {"purchase", "churn"}  # the windows of the others are too short to be looked at
+    assert any(sum(tally.seen) for tally in tallies)
+    assert misfits("tally", [tally.encode() for tally in tallies]) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,6 +16,7 @@ from worker.core.feature_slots import TABLE_SIZE
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
 from worker.core.scorecard import Scorecards
 from worker.core.settings import CoreSettings, TargetSettings, default_targets
+from worker.core.tallies import Tally
 
 DEFAULTS = CoreSettings()
 
@@ -51,6 +52,7 @@ class Run:
     scores: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     scored: list[Scored] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
     changelog: dict[bytes, bytes] = field(default_factory=dict)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -60,7 +62,8 @@ class Run:
         for user, record in turn.scores:
             self.scores[user].append(record)
         self.scored += [turn.scored] if turn.scored is not None else []
-        self.examples += turn.examples
+        self.examples += [record for record in turn.examples if isinstance(record, Example)]
+        self.tallies += [record for record in turn.examples if isinstance(record, Tally)]
         for key, value in turn.changes:
             if value is None:
                 self.changelog.pop(key, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 from unittest.mock import patch
 
@@ -121,9 +122,19 @@ def test_a_changed_learning_rate_is_learned_on_with() -> None:
 
 def test_a_newer_form_is_refused_by_number() -> None:
     header, _, rest = trained().snapshot().encode().partition(b"\n")
-    newer = orjson.dumps({**orjson.loads(header), "schema": 2}) + b"\n" + rest
-    with pytest.raises(SnapshotError, match="has form 2, this program reads form 1"):
+    newer = orjson.dumps({**orjson.loads(header), "schema": 3}) + b"\n" + rest
+    with pytest.raises(SnapshotError, match="has form 3, this program reads form 2"):
         Snapshot.decode(newer)
+
+
+def test_the_form_before_is_read_as_one_without_a_level() -> None:
+    made = trained()
+    header, _, rest = made.snapshot().encode().partition(b"\n")
+    old = orjson.loads(header) | {"schema": 1}
+    del old["numbers"]["level"]
+    body = orjson.dumps(old) + b"\n" + rest[:-4]
+    again = Trainer.from_snapshot(TARGET, settings(), TABLE_SIZE, LAYOUT, Snapshot.decode(body + zlib.crc32(body).to_bytes(4, "little")))
+    assert again.snapshot().encode() == made.snapshot().encode()
 
 
 @given(st.data())

@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 
 from worker.core import profile_layout as at
-from worker.core.decisions import Decisions
+from worker.core.decisions import SKIPPED, Decisions
 from worker.core.feature_slots import LAYOUT, SLOTS
 from worker.errors import ClickscoreError
 
@@ -66,6 +66,8 @@ def decision_value(decisions: Decisions, place: int) -> bytes:
             "raw": decisions.raw[place].tolist(),
             "p": decisions.p[place].tolist(),
             "outcome": decisions.outcome[place].tolist(),
+            "seen": decisions.seen[place].tolist(),
+            "level": decisions.level[place].tolist(),
             "announced": decisions.announced[place].tolist(),
         }
     )
@@ -124,7 +126,9 @@ class Restored:
             self.decisions.pop(key, None)
             return
         try:
-            sizes = {len(record[column]) for column in ("models", "raw", "p", "outcome", "announced")}
+            record.setdefault("seen", [SKIPPED] * len(record["models"]))  # a program that did not look wrote it
+            record.setdefault("level", [0.0] * len(record["models"]))
+            sizes = {len(record[column]) for column in ("models", "raw", "p", "outcome", "announced", "seen", "level")}
             whole = all(type(record[column]) is int for column in ("time_ms", "offset", "mark", "final_ms"))
             bins = base64.b64decode(record["bins"], validate=True)
             sound = whole and record["draw"] + record["weight"] > 0 and len(sizes) == 1 and len(bins) == 4 * len(SLOTS)

@@ -23,6 +23,7 @@ Flags = NDArray[np.bool_]
 
 EVENT = -1  # the mark of a decision at an event
 UNKNOWN, ABSENT, HAPPENED, VOID, DONE = range(5)  # what is known of a decision's outcome; DONE = published, or not a decision of this target
+SKIPPED = -1  # in `seen`: an outage cuts the decision, or it was restored from a record that did not say
 _SPLIT = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -48,6 +49,7 @@ class Scored:
     raw: Floats  # n x t
     p: Floats  # n x t, of the outcome (not of its absence)
     model: tuple[str, ...]  # one version a target
+    level: tuple[float, ...]  # of each target: what p has of level.Level, in log-odds, at events
 
 
 class Decisions:
@@ -78,6 +80,8 @@ class Decisions:
         self.raw = np.zeros((capacity, self.targets))
         self.p = np.zeros((capacity, self.targets))
         self.outcome = np.zeros((capacity, self.targets), dtype=np.int8)
+        self.seen = np.zeros((capacity, self.targets), dtype=np.int8)  # 1 + the look that first saw the outcome, 0 not yet, or SKIPPED
+        self.level = np.zeros((capacity, self.targets))
         self.announced = np.zeros((capacity, self.targets), dtype=np.int8)  # of the delay-corrected scheme: 1 provisional, 2 happened has been published
         self._free.extend(range(capacity - 1, -1, -1))
 
@@ -98,6 +102,8 @@ class Decisions:
             "raw",
             "p",
             "outcome",
+            "seen",
+            "level",
             "announced",
         ):
             column = getattr(self, name)
@@ -119,7 +125,7 @@ class Decisions:
         self.mark[places], self.draw[places], self.final_ms[places], self.weight[places] = scored.mark[index], draw, final_ms, weight
         self.bins[places], self.raw[places], self.p[places], self.model[places] = scored.bins[index], scored.raw[index], scored.p[index], model
         self.outcome[places] = np.where(decides, UNKNOWN, DONE)
-        self.announced[places] = 0
+        self.announced[places], self.seen[places], self.level[places] = 0, 0, scored.level
         self.serial[places] = np.arange(self._serials + 1, self._serials + 1 + len(index))
         self._serials += len(index)
         self.written[places] = False
@@ -189,6 +195,7 @@ class Decisions:
             raw=np.array([record["raw"]]),
             p=np.array([record["p"]]),
             model=models,
+            level=tuple(record["level"]),
         )
         place = int(
             self.add(
@@ -201,7 +208,7 @@ class Decisions:
             )[0]
         )
         self.outcome[place] = record["outcome"]
-        self.announced[place] = record["announced"]
+        self.announced[place], self.seen[place] = record["announced"], record["seen"]
         self.written[place] = True
         self.touched.discard(place)
         if record["mark"] == EVENT:
@@ -226,7 +233,7 @@ def for_targets(record: dict[str, Any], targets: list[str]) -> dict[str, Any]:
         return record
     place = [named.index(target) if target in named else None for target in targets]
     out = dict(record)
-    for column, absent in (("raw", 0.5), ("p", 0.5), ("outcome", DONE), ("announced", 0)):
+    for column, absent in (("raw", 0.5), ("p", 0.5), ("outcome", DONE), ("announced", 0), ("seen", SKIPPED), ("level", 0.0)):
         out[column] = [absent if at is None else record[column][at] for at in place]
     out["models"] = [f"{target}@0" if at is None else record["models"][at] for target, at in zip(targets, place, strict=True)]
     return out

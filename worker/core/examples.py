@@ -2,6 +2,7 @@
 
 Their records, in order, are a training set correct in time: the bins are those that were scored, never worked out again.
 The bins of a record ascend and leave out 0, every slot's reference bin, which has no weight.
+Between them on their topic stand tallies (tallies.py), which no model learns.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from worker.core.tallies import Tally
 from worker.errors import ClickscoreError
 
 SCHEMA = 1
@@ -84,12 +86,17 @@ class Example:
         return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
 
     @classmethod
-    def decode(cls, value: bytes) -> Example:
-        """Read a record; raises ExampleError, naming the field, for anything that encode() does not write."""
+    def decode(cls, value: bytes) -> Example | Tally:
+        """Read a record of the topic, an example or a tally; raises ExampleError, naming the field, for anything that their encode() does not write."""
         try:
             record = orjson.loads(value)
         except orjson.JSONDecodeError as error:
             raise ExampleError(f"the record is not JSON ({error})") from None
+        if isinstance(record, dict) and record.get("sense") == "tally":
+            try:
+                return Tally.from_record(record)
+            except ValueError as error:
+                raise ExampleError(str(error)) from None
         if not isinstance(record, dict) or record.keys() != _FIELDS:
             raise ExampleError(_strange(record))
         _check_words(record)

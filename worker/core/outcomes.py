@@ -17,6 +17,7 @@ from worker.core.decisions import ABSENT, DONE, EVENT, HAPPENED, UNKNOWN, VOID, 
 from worker.core.event_names import EVENT_NAMES
 from worker.core.examples import Sense
 from worker.core.history import History
+from worker.core.looks import Looks
 from worker.core.profile_layout import ORDER_RING, OUTCOMES
 from worker.core.settings import TargetSettings
 from worker.core.timers import Timers
@@ -70,9 +71,14 @@ class Outcomes:
             else:
                 self.columns.append([at.OUTCOME + watched.index(target.outcome)])
         self.watched = tuple(EVENT_NAMES.index(name) for name in watched)
+        self.looks = Looks(self)
 
     def wait_for(self, decisions: Decisions, places: Ints) -> None:
         """Set the timers of new decisions."""
+        self._wait_for(decisions, places)
+        self.looks.wait_for(decisions, places)
+
+    def _wait_for(self, decisions: Decisions, places: Ints) -> None:
         count = len(self.settings)
         place, target = np.nonzero(decisions.outcome[places] != DONE)
         place = places[place]
@@ -82,10 +88,17 @@ class Outcomes:
         """Go on with restored decisions: what ended before the watermark was published in the turn that moved it there."""
         ends = np.maximum(decisions.time_ms[places, None] + self.delay + self.horizon, decisions.final_ms[places, None])
         decisions.outcome[places] = np.where(ends < watermark_ms, DONE, decisions.outcome[places])
-        self.wait_for(decisions, places)
+        self._wait_for(decisions, places)
+        self.looks.wait_for(decisions, places, watermark_ms)
+
+    def ends(self, decisions: Decisions, place: Ints, target: Ints) -> Ints:
+        """When these decisions of these targets have nothing left to wait for."""
+        ends: Ints = np.maximum(decisions.time_ms[place] + self.delay[target] + self.horizon[target], decisions.final_ms[place])
+        return ends
 
     def settle(self, decisions: Decisions, history: History, overlaps: Overlaps, watermark_ms: int) -> Settled:
         """Close every window that ended before the watermark; release() then drops the decisions that have nothing left to wait for."""
+        self.looks.take(decisions, history, overlaps, watermark_ms)
         count = len(self.settings)
         ready: list[Ints] = []
         while True:
@@ -104,13 +117,14 @@ class Outcomes:
             ready.append(key[~early])
         key = self._in_order(decisions, np.concatenate(ready) if ready else np.zeros(0, dtype=np.int64))
         self._closed = key // count
-        return self._publish(decisions, key // count, key % count)
+        settled = self._publish(decisions, key // count, key % count)
+        self.looks.count(decisions, settled)
+        return settled
 
     def _in_order(self, decisions: Decisions, key: Ints) -> Ints:
         """By the end of waiting, then by the event that the decision stands for: an order that survives a restore, which gives places anew."""
         place, target = key // len(self.settings), key % len(self.settings)
-        ends = np.maximum(decisions.time_ms[place] + self.delay[target] + self.horizon[target], decisions.final_ms[place])
-        return key[np.lexsort((target, decisions.mark[place], decisions.offset[place], ends))]
+        return key[np.lexsort((target, decisions.mark[place], decisions.offset[place], self.ends(decisions, place, target)))]
 
     def _look(self, decisions: Decisions, history: History, overlaps: Overlaps, place: Ints, target: Ints) -> None:
         opens = decisions.time_ms[place] + self.delay[target]

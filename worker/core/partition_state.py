@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from worker.core.changelog import PARTITION_KEY, Change, Restored, StateRefused, decision_key, decision_value, label_key, profile_key, profile_value
 from worker.core.decisions import Decisions
+from worker.core.looks import Looks
 from worker.core.outage import OutageDetector
 from worker.core.profiles import Profiles
 from worker.core.watermark import Held, Watermark
@@ -22,9 +23,10 @@ LABEL_LIMIT = 50_000  # texts remembered behind hashes; a value beyond them is s
 class PartitionState:
     """The texts behind hashes, the events that wait for confirmation, and the records of everything that changed."""
 
-    def __init__(self, watermark: Watermark, outages: OutageDetector) -> None:
+    def __init__(self, watermark: Watermark, outages: OutageDetector, looks: Looks) -> None:
         self.watermark = watermark
         self.outages = outages
+        self.looks = looks
         self.labels: dict[int, str] = {}
         self.held: list[tuple[int, bytes]] = []  # offset and bytes of each event in watermark.held
 
@@ -45,7 +47,8 @@ class PartitionState:
     def partition_change(self) -> Change:
         """The partition's own record."""
         held = [[offset, base64.b64encode(value).decode(), h.seen] for (offset, value), h in zip(self.held, self.watermark.held, strict=True)]
-        return PARTITION_KEY, orjson.dumps({"schema": 1, "watermark_ms": self.watermark.value, "outages": self.outages.state(), "held": held})
+        state = {"schema": 1, "watermark_ms": self.watermark.value, "outages": self.outages.state(), "held": held, "tallies": self.looks.state()}
+        return PARTITION_KEY, orjson.dumps(state)
 
     def profile_keys(self, user_ids: list[str]) -> list[bytes]:
         """The changelog keys of users."""
@@ -88,6 +91,11 @@ class PartitionState:
             except (KeyError, ValueError, TypeError) as error:
                 todo = "run the program that wrote it, or write a tombstone for this key to learn the input's habit anew"
                 raise StateRefused(f"what is known of outages cannot be read: {error}", "partition state", todo) from None
+            try:
+                self.looks.restore(record.get("tallies", []))
+            except (ValueError, TypeError) as error:
+                todo = "run the program that wrote it, or write a tombstone for this key to begin without"
+                raise StateRefused(f"the tallies of an hour cannot be read: {error}", "partition state", todo) from None
             self.held = [(offset, base64.b64decode(value)) for offset, value, _ in record["held"]]
             # users and times of waiting events are read again when they are decoded; only how long they waited is state
             self.watermark.held = [Held(position, "", 0, seen) for position, (_, _, seen) in enumerate(record["held"])]

@@ -34,6 +34,7 @@ from worker.core.scorecard import Scorecards
 from worker.core.scoring import Scoring
 from worker.core.settings import LONGEST_MS, CoreSettings
 from worker.core.silence import Silence, join
+from worker.core.tallies import Tally
 from worker.core.watermark import UNSET, Admitted, Watermark
 
 Floats = NDArray[np.float64]
@@ -56,7 +57,7 @@ class Turn:
 
     scores: list[tuple[str, bytes]] = field(default_factory=list)  # user id, record
     scored: Scored | None = None  # the same scores as columns
-    examples: list[Example] = field(default_factory=list)
+    examples: list[Example | Tally] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     read: int = 0
@@ -84,7 +85,7 @@ class Pipeline:
         self.profiles = Profiles(Rules(profiles.session_gap_ms, profiles.time_to_live_ms, self.outcomes.watched))
         self.watermark = Watermark(settings.events.jump_ms, settings.events.allowed_lateness_ms, settings.events.future_tolerance_ms)
         self.outages = OutageDetector(settings.outage.detect, settings.outage.declared_ms, keep_ms=LONGEST_MS)  # months in a turn need old ones
-        self.state = PartitionState(self.watermark, self.outages)
+        self.state = PartitionState(self.watermark, self.outages, self.outcomes.looks)
         self.names = BinNames(self.state.labels)
         features = settings.features
         holidays = HolidayCalendar(self.state.labels, features.holiday_country) if features.holidays else None
@@ -184,6 +185,7 @@ class Pipeline:
         turn.examples += self._examples(self.outcomes.settle(self.decisions, history, self.outages.overlaps, end_ms))
         turn.voided = self.outcomes.voided - voided
         self.outcomes.release(self.decisions)
+        turn.examples += self.outcomes.looks.publish(self.partition, end_ms)
 
         # records
         row_users = self.profiles.user_of

@@ -33,13 +33,14 @@ class Scorecard:
     """One target's scorecard. Bins are given as n x slots indices into `weights`."""
 
     target: str
-    version: str  # "purchase@41200": how many examples it has learned
+    version: str  # "purchase@41200": how many records of the topic of examples it has learned
     layout: str  # of the bins that the weights stand for
     weights: Floats  # table size; the first is 0
     intercept: float
     calibration: Floats  # causes x 3, for calibration.calibrated()
     warming_up: bool  # too few outcomes are known yet to rely on it
     base_rate: float  # of the outcome, lately
+    level: float = 0.0  # what the calibration at events has of level.Level, in log-odds
 
     def __post_init__(self) -> None:
         if self.weights[0] != 0.0:
@@ -88,6 +89,7 @@ class Scorecards:
         base_rates: Sequence[float],
         warming_up: Sequence[bool],
         calibrations: Floats | None = None,  # T x causes x 3; None leaves every probability as it is
+        levels: Sequence[float] | None = None,
     ) -> None:
         self.targets = tuple(targets)
         self.weights = weights
@@ -96,6 +98,7 @@ class Scorecards:
         self.base_rates = tuple(base_rates)
         self.warming_up = tuple(warming_up)
         self.calibrations = np.zeros((len(self.targets), 2, 3)) if calibrations is None else calibrations
+        self.levels = tuple(levels) if levels is not None else (0.0,) * len(self.targets)
         self.weights.setflags(write=False)
 
     @classmethod
@@ -111,6 +114,7 @@ class Scorecards:
             [card.base_rate for card in scorecards],
             [card.warming_up for card in scorecards],
             np.stack([card.calibration for card in scorecards]),
+            [card.level for card in scorecards],
         )
 
     def points(self, bins: Bins, k: int) -> Points:

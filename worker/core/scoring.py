@@ -61,6 +61,7 @@ class Scoring:
             raw=raw,
             p=p,
             model=tuple(scorecards.versions),
+            level=scorecards.levels,
         )
         sources = np.concatenate([fresh, np.full(len(silent), -1, dtype=np.int64)])[sequence]
         return scored, points, codes, sources

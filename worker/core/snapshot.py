@@ -20,13 +20,17 @@ import orjson
 from numpy.typing import NDArray
 
 from worker.core.calibration import Calibration
+from worker.core.examples import EVENT
+from worker.core.level import Level
 from worker.core.scorecard import Scorecard
 from worker.core.settings import TargetSettings
+from worker.core.tallies import looks_of
 from worker.errors import ClickscoreError
 
 Floats = NDArray[np.float64]
 
-SCHEMA = 1
+SCHEMA = 2
+WITHOUT_LEVEL = 1  # the form before: read as one whose level is nothing yet
 LEVEL = 1  # of zlib: higher ones take three times as long for 1 % less
 MEANING = ("outcome", "delay_ms", "horizon_ms", "scheme", "optimizer")  # settings that a snapshot cannot survive a change of
 
@@ -73,11 +77,13 @@ class Snapshot:
             schema = header["schema"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             raise _damaged("it does not begin with a snapshot's header") from None
-        if schema != SCHEMA:
+        if schema not in (SCHEMA, WITHOUT_LEVEL):
             todo = "upgrade this program, or let the target learn anew from its examples"
             raise SnapshotError(f"the model snapshot has form {schema}, this program reads form {SCHEMA}", todo=todo)
         if zlib.crc32(value[:-4]).to_bytes(4, "little") != value[-4:]:
             raise _damaged("its checksum is wrong")
+        if schema == WITHOUT_LEVEL:
+            header["numbers"].setdefault("level", Level(len(looks_of(header["settings"]["horizon_ms"]))).state())
         count, names = header["bins"], header["arrays"]
         data = zlib.decompress(rest[:-4])
         steps = _whole(data[: 4 * count], np.dtype("<i4"))
@@ -106,9 +112,19 @@ class Snapshot:
     def scorecard(self, abstain_below: int) -> Scorecard:
         """The scorecard that the trainer had, without waking River."""
         numbers = self.numbers
-        coefficients = Calibration.from_state(numbers["calibration"]).coefficients()
+        level = Level(len(looks_of(self.settings["horizon_ms"])))
+        level.go_on(numbers["level"])
+        coefficients = levelled(Calibration.from_state(numbers["calibration"]), level)
         version, warming_up = f"{self.target}@{numbers['learned']}", min(numbers["outcomes"]) < abstain_below
-        return Scorecard(self.target, version, self.layout, self.table("weights"), numbers["intercept"], coefficients, warming_up, numbers["base_rate"])
+        weights, intercept = self.table("weights"), numbers["intercept"]
+        return Scorecard(self.target, version, self.layout, weights, intercept, coefficients, warming_up, numbers["base_rate"], level.shift)
+
+
+def levelled(calibration: Calibration, level: Level) -> Floats:
+    """The coefficients of a calibration (causes x 3), the level added to the shift of scores at events."""
+    coefficients = calibration.coefficients()
+    coefficients[EVENT, 0] += level.shift
+    return coefficients
 
 
 def meaning(settings: TargetSettings) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from worker.core.bin_regression import INTERCEPT_PRIOR, BinRegression, Bins
 from worker.core.calibration import Calibration
 from worker.core.examples import EVENT, Example
+from worker.core.level import Level
 from worker.core.scorecard import Scorecard
 from worker.core.settings import TargetSettings
-from worker.core.snapshot import Snapshot, meaning
+from worker.core.snapshot import Snapshot, levelled, meaning
+from worker.core.tallies import Tally, looks_of
 
 Floats = NDArray[np.float64]
 
@@ -38,6 +40,7 @@ class Trainer:
         self.layout = layout
         self.model = BinRegression(settings, table_size)
         self.calibration = Calibration()
+        self.level = Level(len(looks_of(settings.horizon_ms)))
         self.outcomes = [0, 0]  # matured: did not happen, happened
         self.base_rate = settings.prior  # of the outcome, lately
         self.rate_weight = INTERCEPT_PRIOR / (settings.prior * (1.0 - settings.prior))
@@ -46,24 +49,24 @@ class Trainer:
         self.positions: dict[str, int] = {}  # partition of examples -> offset of the next one to learn
         self.skipped = 0  # examples that could not be learned
         self.returns = 0  # to the last good state, since the program started
-        self._since: list[Example] = []  # the last good state
+        self._since: list[Example | Tally] = []  # the last good state
         self._good = self.snapshot()
 
     @property
     def learned(self) -> int:
-        """Examples learned."""
-        return int(self.model.optimizer.n_iterations)
+        """Records learned: examples, and tallies, which the level alone learns."""
+        return int(self.model.optimizer.n_iterations) + self.level.tallies
 
     @property
     def warming_up(self) -> bool:
         """Too few outcomes of one kind are known."""
         return min(self.outcomes) < self.settings.abstain_below
 
-    def learn(self, example: Example) -> None:
+    def learn(self, example: Example | Tally) -> None:
         """Learn one example, or count it as skipped."""
         self.learn_many((example,))
 
-    def learn_many(self, examples: Iterable[Example], positions: Mapping[int, int] | None = None) -> None:
+    def learn_many(self, examples: Iterable[Example | Tally], positions: Mapping[int, int] | None = None) -> None:
         """Learn examples in order; `positions` say, for each partition, the offset after the last of them."""
         with np.errstate(all="ignore"):  # what numpy would warn of is found by the guard
             for example in examples:
@@ -79,18 +82,26 @@ class Trainer:
     def scorecard(self) -> Scorecard:
         """What has been learned so far, compiled: one copy of the weights, well under a millisecond and cheaper than keeping book of those that moved."""
         version, weights = f"{self.name}@{self.learned}", self.model.weights.copy()
-        coefficients = self.calibration.coefficients()
-        return Scorecard(self.name, version, self.layout, weights, float(self.model.intercept), coefficients, self.warming_up, self.base_rate)
+        coefficients, shift = levelled(self.calibration, self.level), self.level.shift
+        return Scorecard(self.name, version, self.layout, weights, float(self.model.intercept), coefficients, self.warming_up, self.base_rate, shift)
 
     # ---- one example
 
-    def _try(self, example: Example) -> bool:
+    def _try(self, example: Example | Tally) -> bool:
         try:
-            self._learn(example)
+            if isinstance(example, Tally):
+                self._fold(example)
+            else:
+                self._learn(example)
         except (ArithmeticError, LookupError, TypeError, ValueError):
             self.skipped += 1
             return False
         return True
+
+    def _fold(self, tally: Tally) -> None:
+        if tally.target != self.name:
+            raise ValueError(f"a tally of {tally.target}")
+        self.level.fold(tally)
 
     def _learn(self, example: Example) -> None:
         bins = self._bins(example)
@@ -159,6 +170,7 @@ class Trainer:
             "skipped": self.skipped,
             "positions": dict(self.positions),
             "calibration": self.calibration.state(),
+            "level": self.level.state(),
         }
         arrays = {name: table.take(bins) for name, table in tables.items()}
         return Snapshot(self.name, self.layout, self.table_size, meaning(self.settings), numbers, bins, arrays)
@@ -177,7 +189,9 @@ class Trainer:
         self.model.weights[:] = snapshot.table("weights")
         for name, table in self.model.optimizer.state().items():
             table[:] = snapshot.table(name)
-        self.model.optimizer.n_iterations = numbers["learned"]
+        self.level = Level(len(looks_of(self.settings.horizon_ms)))
+        self.level.go_on(numbers["level"])
+        self.model.optimizer.n_iterations = numbers["learned"] - self.level.tallies
         self.model.intercept, self.model.information = numbers["intercept"], numbers["information"]
         self.outcomes, self.published, self.positions = list(numbers["outcomes"]), dict(numbers["published"]), dict(numbers["positions"])
         self.base_rate, self.rate_weight, self.skipped = numbers["base_rate"], numbers["rate_weight"], numbers["skipped"]

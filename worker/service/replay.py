@@ -17,6 +17,7 @@ from worker.core.feature_slots import LAYOUT, TABLE_SIZE
 from worker.core.pipeline import Pipeline, Turn
 from worker.core.scorecard import Scorecard, Scorecards
 from worker.core.settings import CoreSettings
+from worker.core.tallies import Tally
 from worker.core.trainer import Trainer
 
 
@@ -85,12 +86,12 @@ class Replay:
             self._learn(turn.examples)
         return turn
 
-    def _learn(self, examples: Sequence[Example]) -> None:
+    def _learn(self, examples: Sequence[Example | Tally]) -> None:
         for name, trainer in self.trainers.items():
             mine = [example for example in examples if example.target == name]
             trainer.learn_many(mine)
             for cause, evaluation in enumerate(self.evaluations[name]):
-                matured = [example for example in mine if example.cause == cause and example.sense == "matured"]
+                matured = [example for example in mine if example.sense == "matured" and example.cause == cause]
                 if matured:
                     evaluation.observe(
                         np.array([example.p for example in matured]),

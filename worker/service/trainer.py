@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from worker.core.examples import Example, ExampleError
 from worker.core.feature_slots import LAYOUT, TABLE_SIZE
 from worker.core.snapshot import Snapshot
+from worker.core.tallies import Tally
 from worker.core.trainer import Trainer
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
@@ -127,7 +128,7 @@ class Trainers:
         if learner is None:
             return  # a partition without a target
         target = self._target_of[partition]
-        examples: list[Example] = []
+        examples: list[Example | Tally] = []
         for record in records:
             try:
                 example = Example.decode(record.value or b"")
@@ -138,7 +139,8 @@ class Trainers:
                 self._happened.example_refused(partition, record.offset, error)
         learner.trainer.learn_many(examples, {partition: records[-1].offset + 1})
         for example in examples:
-            learner.judgement.add(example)
+            if isinstance(example, Example):
+                learner.judgement.add(example)
         if not learner.unpublished:
             learner.since_s = self._clock.elapsed_s()
         learner.unpublished += len(records)

@@ -13,15 +13,21 @@ from tests.core.runs import Run, example_key, profile_rows, run
 from tests.core.shops import Value, cuts, shop, shops
 from worker.core.pipeline import DeadLetter
 from worker.core.settings import CoreSettings, default_targets
+from worker.core.tallies import Tally
 
 
 def assert_same(one: Run, other: Run) -> None:
     assert one.scores == other.scores
     assert sorted(map(example_key, one.examples)) == sorted(map(example_key, other.examples))
+    assert sorted(one.tallies, key=by_identity) == sorted(other.tallies, key=by_identity)
     assert profile_rows(one.pipeline) == profile_rows(other.pipeline)
     assert one.changelog.keys() == other.changelog.keys()
     assert one.counts == other.counts
     assert sorted(one.dead_letters, key=by_offset) == sorted(other.dead_letters, key=by_offset)
+
+
+def by_identity(tally: Tally) -> tuple[str, str]:
+    return tally.target, tally.decision_id
 
 
 def by_offset(letter: DeadLetter) -> int:
