@@ -28,4 +28,7 @@ def test_a_record_that_cannot_be_gone_on_from_is_named_with_its_place(tmp_path: 
         restored_pipeline(log, "profiles", 1, settings_of().core, bench.clock, bench.happened)
     assert "topic profiles, partition 1, offset 1" in str(raised.value)
     assert raised.value.exit_code == 78
+
+    log.append("profiles", [Message(None, b"u:anna", partition=1)])  # as the message says
+    assert restored_pipeline(log, "profiles", 1, settings_of().core, bench.clock, bench.happened).state.labels == {7: "a text"}
     log.close()

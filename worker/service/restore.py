@@ -29,21 +29,30 @@ def restored_pipeline(log: Log, topic: str, partition: int, settings: CoreSettin
     """A pipeline that goes on where the changelog `topic` of this partition ends. Raises LogUnavailable, StateUnusable.
 
     The end is that of the call. Nothing can be added to it any more: the owner before us is fenced.
+    A record that cannot be read does no harm once another has come after it under its key, a tombstone perhaps.
     """
-    changelog, records, at = Restored(), 0, 0
+    changelog, records = Restored(), 0
+    refused: dict[bytes | None, tuple[int, StateRefused]] = {}  # by key: only what nothing came after
     began_s = told_s = clock.elapsed_s()
     total = max(0, log.end_offsets(topic)[partition] - log.start_offsets(topic)[partition])  # at most: compaction leaves gaps
     pipeline = Pipeline(settings, partition)
-    try:
-        for record in log.read(topic, partition):
-            at = record.offset
+    where = f"topic {topic}, partition {partition}"
+    for record in log.read(topic, partition):
+        try:
             changelog.apply(record.key, record.value)
-            records += 1
-            if records % LOOK_EVERY == 0 and clock.elapsed_s() - told_s >= TELL_EVERY_S:
-                told_s = clock.elapsed_s()
-                happened.restore_progressed(partition, records, total, told_s - began_s)
+            refused.pop(record.key, None)
+        except StateRefused as error:
+            refused[record.key] = record.offset, error
+        records += 1
+        if records % LOOK_EVERY == 0 and clock.elapsed_s() - told_s >= TELL_EVERY_S:
+            told_s = clock.elapsed_s()
+            happened.restore_progressed(partition, records, total, told_s - began_s)
+    if refused:
+        offset, first = next(iter(refused.values()))
+        raise StateUnusable(first, f"{where}, offset {offset}") from first
+    try:
         pipeline.restore(changelog)
     except StateRefused as error:
-        raise StateUnusable(error, f"topic {topic}, partition {partition}, offset {at}") from error
+        raise StateUnusable(error, where) from error
     happened.partition_restored(partition, records, len(pipeline.profiles), len(pipeline.decisions), clock.elapsed_s() - began_s)
     return pipeline
