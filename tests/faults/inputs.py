@@ -10,7 +10,7 @@ from worker.demo.shop import Shop, ShopSettings
 class Stream:
     """The events of a synthetic shop, taken in parts; late, double and broken ones are among them."""
 
-    def __init__(self, seed: int, users: int = 400, days: int = 5) -> None:
+    def __init__(self, seed: int, users: int = 460, days: int = 5) -> None:
         self.lines = [value for value, _ in Shop(ShopSettings(users=users, days=days, seed=seed % 1_000)).stream()]
         self._at = 0
 

@@ -130,8 +130,8 @@ class Recomputation:
 def restored(settings: CoreSettings, partition: int, changelog: Sequence[Found]) -> Pipeline:
     """A pipeline that goes on where a changelog ends, through the program's own way of reading it back."""
     read = Restored()
-    for record in changelog:
-        read.apply(record.key, record.value)
+    for key, value in {record.key: record.value for record in changelog}.items():  # the latest of each key
+        read.apply(key, value)
     pipeline = Pipeline(settings, partition)
     pipeline.restore(read)
     return pipeline

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import signal
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,6 +70,8 @@ class Stand:
         name: str = "faults",
         more: str = "",
         topic_configs: Mapping[str, Mapping[str, str]] | None = None,
+        leave_out: Sequence[str] = (),
+        spread: Mapping[str, int] | None = None,
     ) -> None:
         self.bootstrap, self.client, self.folder, self.partitions = bootstrap, client, folder, partitions
         self._nursery = nursery
@@ -93,13 +96,13 @@ class Stand:
         self.ends: dict[int, int] = {}  # by partition of the input, the offset after the last record
         self.recovered_s: list[float] = []
         self.sent = 0
-        self._make_topics(topic_configs or {})
+        self._make_topics(topic_configs or {}, leave_out, spread or {})
         self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=2, max_request_size=4 * 1024 * 1024)
         self._scores: Any = None
         self._examples: Any = None
         self._learn_to: dict[int, int] = {}
 
-    def _make_topics(self, further: Mapping[str, Mapping[str, str]]) -> None:
+    def _make_topics(self, further: Mapping[str, Mapping[str, str]], leave_out: Sequence[str], spread: Mapping[str, int]) -> None:
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         try:
             new = {}
@@ -109,20 +112,23 @@ class Stand:
                     configs["max.message.bytes"] = str(topic.record_bytes)
                 if topic.name in (self.settings.topics.events, self.settings.topics.deadletter):  # what is too large for an event must come, and go again
                     configs["max.message.bytes"] = str((4 if topic.name == self.settings.topics.events else 8) * 1024 * 1024)
-                configs.update(further.get(topic.name.rpartition(".")[2], {}))
-                new[topic.name] = {"num_partitions": topic.partitions, "replication_factor": 1, "configs": configs}
+                short = topic.name.rpartition(".")[2]
+                configs.update(further.get(short, {}))
+                if short in leave_out:
+                    continue
+                new[topic.name] = {"num_partitions": spread.get(short, topic.partitions), "replication_factor": 1, "configs": configs}
             admin.create_topics(new, wait_for_metadata=True)
         finally:
             admin.close()
 
     # ---- input
 
-    def feed(self, lines: Iterable[bytes | Line]) -> int:
-        """Write input; plain values go under the user's id, as a shop would send them. Returns how many."""
+    def feed(self, lines: Iterable[bytes | Line], astray: int = 0) -> int:
+        """Write input; plain values go under the user's id, as a shop would send them. Returns how many. `astray`: so many partitions off."""
         futures: list[Any] = []
         for line in lines:
             key, value = line if isinstance(line, tuple) else (key_of(line), line)
-            partition = partition_of(key, self.partitions) if key is not None else len(futures) % self.partitions
+            partition = (partition_of(key, self.partitions) + astray) % self.partitions if key is not None else len(futures) % self.partitions
             futures.append(self._producer.send(self.settings.topics.events, value, key, partition=partition))
         self._producer.flush()
         for future in futures:
@@ -130,6 +136,10 @@ class Stand:
             self.ends[written.partition] = max(self.ends.get(written.partition, 0), written.offset + 1)
         self.sent += len(futures)
         return len(futures)
+
+    def put(self, topic: str, key: bytes | None, value: bytes | None, partition: int) -> int:
+        """Write one record where the worker would write; returns its offset."""
+        return int(self._producer.send(topic, value, key, partition=partition).get(PATIENCE_S).offset)
 
     # ---- processes
 
@@ -201,22 +211,22 @@ class Stand:
             assert time.monotonic() < deadline_s, f"not all was done within {within_s:g} s; the workers said:\n{self.said()}"
             self.scores(5_000, 0.05)
 
-    def finish(self, within_s: float = PATIENCE_S) -> verifier.Verdict:
-        """Wait until all is done, stop the workers, judge what they have left."""
+    def finish(self, within_s: float = PATIENCE_S, **how: Any) -> verifier.Verdict:
+        """Wait until all is done, stop the workers, judge what they have left; `how` is what verifier.judge() takes besides."""
         self.settle(within_s)
         for worker in self.workers:
             if not worker.ended():
                 code = worker.stop()
                 assert code == 0, f"{worker.member} ended with {code} and said:\n{worker.said()[-2_000:]}"
-        return self.judge()
-
-    def judge(self, *, keep_up: bool = True) -> verifier.Verdict:
-        """Judge what is there; nobody may be writing any more."""
-        return verifier.judge(self.bootstrap, self.settings, keep_up=keep_up)
+        return verifier.judge(self.bootstrap, self.settings, **how)
 
     def said(self) -> str:
-        """The last words of all workers."""
-        return "\n".join(f"--- {worker.stderr.name}\n{worker.said()[-800:]}" for worker in self.workers[-4:])
+        """The last words of all workers, and where they are now."""
+        for worker in self.workers:
+            if not worker.ended():
+                worker.send(signal.SIGUSR1)
+                worker.ended(0.5)
+        return "\n".join(f"--- {worker.stderr.name}\n{worker.said()[-4_000:]}" for worker in self.workers[-4:])
 
     def close(self) -> None:
         """Kill the workers, close the connections."""

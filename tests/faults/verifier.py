@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from tests.faults import readback
@@ -51,7 +51,12 @@ class Verdict:
     @property
     def clean(self) -> bool:
         """Nothing is wrong."""
-        return not any(getattr(self, name) for name in FAULTS)
+        return not any(self.faults.values())
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """The count of each kind."""
+        return {name: getattr(self, name) for name in FAULTS}
 
     def add(self, kind: str, count: int, note: str) -> None:
         """Count a fault; the first few are told in words."""
@@ -80,31 +85,39 @@ class Left:
     deadletter: Topic
 
 
-def judge(bootstrap: str, settings: Settings, *, keep_up: bool = True) -> Verdict:
-    """Judge a run whose workers have stopped. `keep_up` False: it was stopped on purpose before all was read."""
+def judge(bootstrap: str, settings: Settings, *, aged: bool = False, foreign: Container[int] = (), events: Topic | None = None) -> Verdict:
+    """Judge a run whose workers have stopped, and that has read all of its input.
+
+    `aged`: idle partitions grew older by the wall clock, which is in no input; then silences, bytes and state are left out. `foreign`: offsets of
+    records in the topic of models that a test put there and no trainer. `events`: the input, where retention has removed some of it.
+    """
     names, verdict = settings.topics, Verdict()
     left = Left(*(readback.read(bootstrap, name) for name in names.model_dump().values()))
+    models = {partition: [record for record in records if record.offset not in foreign] for partition, records in left.models.records.items()}
+    left = replace(left, models=Topic(models, left.models.held_back), events=events or left.events)
     for name, topic in zip(names.model_dump().values(), (getattr(left, one) for one in Left.__slots__), strict=True):
         verdict.add("left_open", len(topic.held_back), f"{name}: partitions {topic.held_back} are held back")
     found = readback.open_transactions(bootstrap, f"{settings.service.group}.")
     verdict.add("left_open", len(found), ", ".join(found))
-    _judge_content(verdict, left, settings)
-    if keep_up:
-        for group, topic, records in (
-            (settings.service.group, names.events, left.events),
-            (f"{settings.service.group}.trainer", names.examples, left.examples),
-        ):
-            _judge_positions(verdict, readback.positions(bootstrap, group, topic), records, group)
+    _judge_content(verdict, left, settings, aged)
+    for group, topic, records in (
+        (settings.service.group, names.events, left.events),
+        (f"{settings.service.group}.trainer", names.examples, left.examples),
+    ):
+        _judge_positions(verdict, readback.positions(bootstrap, group, topic), records, group)
     return verdict
 
 
-def _judge_content(verdict: Verdict, left: Left, settings: Settings) -> None:
+def _judge_content(verdict: Verdict, left: Left, settings: Settings, aged: bool) -> None:
     cards = Cards(settings, left.models, verdict)
     learnable: dict[str, list[list[bytes]]] = {target: [] for target in settings.targets}
     for partition in sorted(left.events.records):
         records = left.events.records[partition]
         work = Recomputation(settings.core, settings.topics.events, partition, records, cards.of, time.time_ns() // 1_000_000)
         published = [Score.read(record.value or b"", list(settings.targets)) for record in left.scores.records[partition]]
+        if aged:
+            _judge_aged(verdict, work, published, left, partition, cards.untrained)
+            continue
         expected = work.follow(published, cards.untrained) if _judge_identities(verdict, work.identities(cards.untrained), published, partition) else None
         if expected is None:
             verdict.notes.append(f"partition {partition}: not compared any further, as its scores are not those of its input")
@@ -118,7 +131,8 @@ def _judge_content(verdict: Verdict, left: Left, settings: Settings) -> None:
         for target, examples in expected.examples.items():
             learnable[target].append(examples)
     for number, target in enumerate(settings.targets):
-        _judge_examples(verdict, learnable[target], left.examples.records.get(number, []), target)
+        if not aged:
+            _judge_examples(verdict, learnable[target], left.examples.records.get(number, []), target)
         _judge_learning(verdict, settings, target, number, left)
 
 
@@ -174,6 +188,16 @@ def _judge_identities(verdict: Verdict, expected: Sequence[tuple[str, str]], pub
     wrong = [user for user, identities in came.items() if identities != [one for one in order.get(user, []) if one in there]]
     verdict.add("disordered", len(wrong), f"{where}: users {_some(wrong)}")
     return not (missing or twice or strange or wrong)
+
+
+def _judge_aged(verdict: Verdict, work: Recomputation, published: Sequence[Score], left: Left, partition: int, untrained: Versions) -> None:
+    """What holds however old a silent partition has grown: scores of events, dead letters, and each decision's example once."""
+    events = [(user, identity) for user, identity in work.identities(untrained) if "." not in identity]
+    _judge_identities(verdict, events, [score for score in published if score.is_event], partition)
+    _judge_letters(verdict, work.follow([], untrained), left.deadletter.records[partition], partition)
+    verdict.read, verdict.scores = verdict.read + len(left.events.records[partition]), verdict.scores + len(events)
+    silent = [score.identity for score in published if not score.is_event]
+    verdict.add("duplicated", len(silent) - len(set(silent)), f"silent scores of partition {partition}")
 
 
 def _judge_scores(verdict: Verdict, expected: Expected, published: Sequence[Score], records: Sequence[Found], partition: int) -> None:

@@ -80,9 +80,9 @@ def case(group: str, *, both: bool = True) -> Callable[[Run], Run]:
     return put
 
 
-def judged(stand: Stand, remark: str = "") -> Outcome:
+def judged(stand: Stand, remark: str = "", **how: Any) -> Outcome:
     """Let the stand's workers finish, and judge."""
-    return Outcome(stand.finish(), stand.recovered_s, remark)
+    return Outcome(stand.finish(**how), stand.recovered_s, remark)
 
 
 def refusal(worker: Worker, code: int, *words: str) -> str:

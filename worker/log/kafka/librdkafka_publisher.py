@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
@@ -15,6 +16,7 @@ from worker.log.kafka.client import InDoubt, Membership, Outgoing, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.librdkafka import Settings, close_within
 from worker.log.kafka.librdkafka_errors import Troubles, cause, made
+from worker.log.kafka.watchdog import Overrun, Watchdog
 
 _FULL_S = 0.05  # so long delivery reports are served when librdkafka's queue is full
 _CONSEQUENCES = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE)  # of an error that was met before
@@ -28,6 +30,8 @@ class LibrdkafkaPublisher:
         self._request_s = connection.timings.request_ms / 1000
         self._watchdog_s = connection.timings.watchdog_ms / 1000
         self._deadline = 0.0
+        # librdkafka's own time limits have been seen to fail: a call that sent positions to a broker that was frozen meanwhile never came back.
+        self._watchdog = Watchdog("librdkafka-publisher", connection.timings.watchdog_ms + connection.timings.request_ms)
         self._producer: confluent_kafka.Producer | None = made(confluent_kafka.Producer, settings, self._troubles)
         try:
             self._take_id()
@@ -69,12 +73,16 @@ class LibrdkafkaPublisher:
                 raise self._undelivered(reports, len(records))
             # 4. The group's positions, in the name of the member and the generation that was noted when the partitions were assigned.
             if membership is not None:
-                self._live.send_offsets_to_transaction(_places(positions), membership.token, self._left_s())
+                self._watchdog.call(partial(self._live.send_offsets_to_transaction, _places(positions), membership.token, self._left_s()))
         except (KafkaException, SystemError) as exception:
             raise self._before_commit(cause(exception), reports) from None
+        except Overrun as overrun:
+            raise LogUnavailable(f"sending the positions: {overrun}", self._troubles.where) from None
         # 5. Commit. Whatever goes wrong from here on, the wish may have reached the broker.
         try:
-            self._live.commit_transaction(self._left_s())
+            self._watchdog.call(partial(self._live.commit_transaction, self._left_s()))
+        except Overrun as overrun:
+            raise InDoubt(f"committing the transaction: {overrun}", self._troubles.where) from None
         except (KafkaException, SystemError) as exception:
             self._hear()
             error = self._troubles.explained(cause(exception), "committing the transaction")
@@ -127,6 +135,7 @@ class LibrdkafkaPublisher:
 
     def close(self) -> None:
         """See client.Publisher. What is still queued or under way is purged; the broker aborts what was left open when the id is taken again."""
+        self._watchdog.close()
         producer, self._producer = self._producer, None
         if producer is not None:
             dropped = [producer]

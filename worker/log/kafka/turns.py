@@ -63,7 +63,8 @@ class KafkaTurns:
         """Be taken in before anything else is done, so that an older process of our name is fenced by the group first."""
         deadline = time.monotonic() + JOIN_WAIT_S
         while self._membership is None and (left_s := deadline - time.monotonic()) > 0:
-            self._consumer.poll(1, left_s)  # whatever it returns is read again, from the group's positions
+            with suppress(OffsetOutOfRange):  # of a gap more is said when the positions are known
+                self._consumer.poll(1, left_s)  # whatever it returns is read again, from the group's positions
             self._follow(self._consumer.assignments())
 
     # ---- reading
