@@ -7,8 +7,9 @@ and `p:` the partition's own state (watermark, outages, events that wait). The l
 from __future__ import annotations
 
 import base64
+import binascii
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
@@ -23,6 +24,7 @@ Change = tuple[bytes, bytes | None]
 
 SCHEMA = 1
 PARTITION_KEY = b"p:"
+_PROFILE_HEAD = b'{"schema":%d,"layout":%d,"row":"' % (SCHEMA, at.LAYOUT_VERSION)
 
 
 class StateRefused(ClickscoreError):
@@ -46,7 +48,7 @@ def label_key(code: int) -> bytes:
 
 def profile_value(row: NDArray[np.float64]) -> bytes:
     """A profile's record: the bytes of its row."""
-    return b'{"schema":1,"layout":%d,"row":"%s"}' % (at.LAYOUT_VERSION, base64.b64encode(row.astype("<f8").tobytes()))
+    return b'%s%s"}' % (_PROFILE_HEAD, base64.b64encode(row.astype("<f8").tobytes()))
 
 
 def decision_value(decisions: Decisions, place: int) -> bytes:
@@ -75,9 +77,12 @@ def decision_value(decisions: Decisions, place: int) -> bytes:
 
 @dataclass(slots=True)
 class Restored:
-    """A partition's changelog, read to its end: the latest value of every live key."""
+    """A partition's changelog, read to its end: the latest value of every live key.
 
-    profiles: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    Records are checked as they come and put into columns at the end: a restart reads hundreds of thousands of them.
+    """
+
+    profiles: dict[str, bytes] = field(default_factory=dict)  # the bytes of a row
     decisions: dict[bytes, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     partition: dict[str, Any] = field(default_factory=dict)
@@ -101,7 +106,18 @@ class Restored:
         if value is None:
             self.profiles.pop(user_id, None)
             return
-        where = f"profile of {user_id!r}"
+        if value.startswith(_PROFILE_HEAD):  # as this program writes it: no need to look at it as JSON
+            try:
+                row = binascii.a2b_base64(value[len(_PROFILE_HEAD) : -2], strict_mode=True)
+            except ValueError as error:
+                raise _unreadable("a profile", error, f"profile of {user_id!r}") from None
+        else:
+            row = self._profile_row(value, f"profile of {user_id!r}")
+        if len(row) != 8 * at.WIDTH:
+            raise _unreadable("a profile", f"it has {len(row) / 8:g} numbers, not {at.WIDTH}", f"profile of {user_id!r}")
+        self.profiles[user_id] = row
+
+    def _profile_row(self, value: bytes, where: str) -> bytes:
         record = self._loads(value, where)
         try:
             if record["layout"] > at.LAYOUT_VERSION:
@@ -110,12 +126,13 @@ class Restored:
                     where,
                     "run the newer program, or let this one start with a new group and an empty changelog",
                 )
-            row = np.frombuffer(base64.b64decode(record["row"], validate=True), dtype="<f8").astype(np.float64)
+            return binascii.a2b_base64(record["row"], strict_mode=True)
         except (KeyError, ValueError, TypeError) as error:
             raise _unreadable("a profile", error, where) from None
-        if len(row) != at.WIDTH:
-            raise _unreadable("a profile", f"it has {len(row)} numbers, not {at.WIDTH}", where)
-        self.profiles[user_id] = row
+
+    def profile_rows(self) -> NDArray[np.float64]:
+        """All profiles' rows, in the order of `profiles`."""
+        return np.frombuffer(b"".join(self.profiles.values()), dtype="<f8").reshape(-1, at.WIDTH)
 
     def _decision(self, key: bytes, name: str, value: bytes | None) -> None:
         if value is None:
@@ -128,10 +145,18 @@ class Restored:
         try:
             record.setdefault("seen", [SKIPPED] * len(record["models"]))  # a program that did not look wrote it
             record.setdefault("level", [0.0] * len(record["models"]))
-            sizes = {len(record[column]) for column in ("models", "raw", "p", "outcome", "announced", "seen", "level")}
-            whole = all(type(record[column]) is int for column in ("time_ms", "offset", "mark", "final_ms"))
-            bins = base64.b64decode(record["bins"], validate=True)
-            sound = whole and record["draw"] + record["weight"] > 0 and len(sizes) == 1 and len(bins) == 4 * len(SLOTS)
+            targets = len(record["models"])
+            sound = (
+                type(record["time_ms"]) is int
+                and type(record["offset"]) is int
+                and type(record["mark"]) is int
+                and type(record["final_ms"]) is int
+                and record["draw"] + record["weight"] > 0
+                and len(record["raw"]) == len(record["p"]) == len(record["outcome"]) == len(record["announced"]) == targets
+                and len(record["seen"]) == len(record["level"]) == targets
+            )
+            bins = record["bins"] = binascii.a2b_base64(record["bins"], strict_mode=True)
+            sound = sound and len(bins) == 4 * len(SLOTS)
         except (KeyError, ValueError, TypeError) as error:
             raise _unreadable("a decision", error, f"decision {name}") from None
         if not sound:
@@ -159,7 +184,7 @@ class Restored:
 
     def _loads(self, value: bytes, where: str) -> dict[str, Any]:
         try:
-            record = orjson.loads(value)
+            record: Any = orjson.loads(value)
         except orjson.JSONDecodeError as error:
             raise _unreadable("a changelog record", f"not JSON: {error}", where) from None
         schema = record.get("schema") if isinstance(record, dict) else None
@@ -167,7 +192,7 @@ class Restored:
             raise _unreadable("a changelog record", "it names no schema", where)
         if schema > SCHEMA:
             raise StateRefused(f"state was written by a newer program (schema {schema}, this one knows {SCHEMA})", where, "run the newer program")
-        return dict(record)
+        return cast("dict[str, Any]", record)
 
 
 def _unreadable(what: str, why: object, where: str) -> StateRefused:

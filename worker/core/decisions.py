@@ -8,7 +8,7 @@ a day at events, and as many in silence as marks can pass: the number waiting is
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,14 +113,18 @@ class Decisions:
     def __len__(self) -> int:
         return len(self.row) - len(self._free)
 
+    def _take(self, count: int) -> Ints:
+        """Free places, which are no longer free."""
+        while len(self._free) < count:
+            self._grow()
+        return np.array([self._free.pop() for _ in range(count)], dtype=np.int64)
+
     def add(self, scored: Scored, index: Ints, draw: Floats, final_ms: Ints, weight: float, decides: Flags) -> Ints:
         """Keep the scores at `index` as decisions of the targets flagged in `decides`; returns their places."""
         if scored.model not in self.models:
             self.models.append(scored.model)
         model = self.models.index(scored.model)
-        while len(self._free) < len(index):
-            self._grow()
-        places = np.array([self._free.pop() for _ in index], dtype=np.int64)
+        places = self._take(len(index))
         self.row[places], self.time_ms[places], self.offset[places] = scored.row[index], scored.time_ms[index], scored.offset[index]
         self.mark[places], self.draw[places], self.final_ms[places], self.weight[places] = scored.mark[index], draw, final_ms, weight
         self.bins[places], self.raw[places], self.p[places], self.model[places] = scored.bins[index], scored.raw[index], scored.p[index], model
@@ -182,40 +186,27 @@ class Decisions:
         index = silent[drawn]
         return self.add(scored, index, draw[drawn], scored.time_ms[index], 1.0 / share, decides)
 
-    def restore(self, row: int, record: dict[str, Any]) -> int:
-        """Take a pending decision from its changelog record; returns its place."""
-        models = tuple(record["models"])
-        bins = np.frombuffer(base64.b64decode(record["bins"]), dtype="<i4").astype(np.int32)
-        scored = Scored(
-            row=np.array([row]),
-            time_ms=np.array([record["time_ms"]]),
-            offset=np.array([record["offset"]]),
-            mark=np.array([record["mark"]]),
-            bins=bins[None, :],
-            raw=np.array([record["raw"]]),
-            p=np.array([record["p"]]),
-            model=models,
-            level=tuple(record["level"]),
-        )
-        place = int(
-            self.add(
-                scored,
-                np.zeros(1, dtype=np.int64),
-                np.array([record["draw"]]),
-                np.array([record["final_ms"]]),
-                record["weight"],
-                np.ones(self.targets, dtype=np.bool_),
-            )[0]
-        )
-        self.outcome[place] = record["outcome"]
-        self.announced[place], self.seen[place] = record["announced"], record["seen"]
-        self.written[place] = True
-        self.touched.discard(place)
-        if record["mark"] == EVENT:
+    def restore(self, rows: Ints, records: Sequence[dict[str, Any]]) -> Ints:
+        """Take pending decisions of users in these profile rows from their changelog records, `bins` decoded; returns their places."""
+        places = self._take(len(rows))
+        if not len(places):
+            return places
+        known = {model: index for index, model in enumerate(self.models)}
+        self.row[places] = rows
+        self.model[places] = [known.setdefault(tuple(record["models"]), len(known)) for record in records]
+        self.models = list(known)
+        for name in ("time_ms", "offset", "mark", "draw", "final_ms", "weight", "raw", "p", "outcome", "announced", "seen", "level"):
+            getattr(self, name)[places] = [record[name] for record in records]
+        self.bins[places] = np.frombuffer(b"".join(record["bins"] for record in records), dtype="<i4").reshape(len(places), -1)
+        self.serial[places] = np.arange(self._serials + 1, self._serials + 1 + len(places))
+        self._serials += len(places)
+        self.written[places] = True
+        drawn = places[self.mark[places] == EVENT]
+        for place, row, final_ms in zip(drawn.tolist(), self.row[drawn].tolist(), self.final_ms[drawn].tolist(), strict=True):
             latest = self.candidate_of.get(row)
-            if latest is None or self.final_ms[latest] < record["final_ms"]:
+            if latest is None or self.final_ms[latest] < final_ms:
                 self.candidate_of[row] = place
-        return place
+        return places
 
     def forget_users(self, rows: Ints) -> int:
         """Drop the decisions of users that are forgotten; returns how many."""

@@ -286,15 +286,13 @@ class Pipeline:
     def restore(self, changelog: Restored) -> None:
         """Go on where the changelog ends. The pipeline must be new."""
         self.state.restore(changelog)
+        self.profiles.reserve(len(changelog.profiles))
         rows = self.profiles.rows_for(list(changelog.profiles))
-        for row, values in zip(rows.tolist(), changelog.profiles.values(), strict=True):
-            self.profiles.rows[row] = values
+        self.profiles.rows[rows] = changelog.profile_rows()
         if self.watermark.value != UNSET:
             self.silence.plan(rows, self.profiles.rows[rows, at.LAST].astype(np.int64), self.watermark.value)
-        places = [
-            self.decisions.restore(self.profiles.row_of[user], for_targets(record, list(self.targets)))
-            for user, record in changelog.decisions.values()
-            if user in self.profiles.row_of
-        ]
-        self.outcomes.resume(self.decisions, np.array(places, dtype=np.int64), self.watermark.value)
-        self.announcements.wait_for(self.decisions, np.array(places, dtype=np.int64))
+        targets, row_of = list(self.targets), self.profiles.row_of
+        kept = [(row_of[user], for_targets(record, targets)) for user, record in changelog.decisions.values() if user in row_of]
+        places = self.decisions.restore(np.array([row for row, _ in kept], dtype=np.int64), [record for _, record in kept])
+        self.outcomes.resume(self.decisions, places, self.watermark.value)
+        self.announcements.wait_for(self.decisions, places)

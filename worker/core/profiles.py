@@ -54,6 +54,13 @@ class Profiles:
             found = [self._add(user) if row is None else row for user, row in zip(user_ids, found, strict=True)]
         return np.array(found, dtype=np.int64)
 
+    def reserve(self, users: int) -> None:
+        """Make room for so many users at once."""
+        if users > len(self.rows):
+            grown = np.zeros((users, at.WIDTH))
+            grown[: len(self.rows)] = self.rows
+            self.rows = grown
+
     def _add(self, user: str) -> int:
         row = self.row_of.get(user)
         if row is not None:  # added by an earlier event of the same batch
@@ -65,9 +72,7 @@ class Profiles:
             row = len(self.user_of)
             self.user_of.append(user)
             if row == len(self.rows):
-                grown = np.zeros((max(1024, row * 3 // 2), at.WIDTH))
-                grown[:row] = self.rows
-                self.rows = grown
+                self.reserve(max(1024, row * 3 // 2))
         self.row_of[user] = row
         return row
 
