@@ -6,7 +6,8 @@ Before a target's first snapshot its scorecard is the untrained one: the base-ra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from worker.core.examples import CAUSES
 from worker.core.feature_slots import LAYOUT, TABLE_SIZE
 from worker.core.scorecard import Scorecard, Scorecards
 from worker.core.settings import TargetSettings
-from worker.core.snapshot import Snapshot
+from worker.core.snapshot import Snapshot, SnapshotError
 from worker.errors import ClickscoreError
 from worker.log.contract import Log, Record
 from worker.service.happenings import Happenings
@@ -22,6 +23,7 @@ from worker.service.patience import Patience
 from worker.settings import Settings
 
 AT_ONCE = 16  # snapshots are large
+LATEST = 4  # snapshots of a target that are looked at, from the last one back, for one that can be used
 
 
 class Models:
@@ -35,36 +37,48 @@ class Models:
         topic = settings.topics.models
         ends = log.end_offsets(topic)
         for partition in ends:
-            self._take(patience.call("read models", _latest_of, log, topic, partition))
+            self._take(patience.call("read models", latest_of, log, topic, partition))
         self._scorecards = Scorecards.of(list(self._cards.values()))
         self._tail = log.tail(topic, ends)
 
     def current(self) -> Scorecards:
         """The latest published scorecards; the same object as before when nothing was published."""
         records = self._patience.call("read models", self._tail.poll, AT_ONCE, 0)
-        if records and self._take(_latest(records)):
+        if records and self._take(_latest(records).values()):
             self._scorecards = Scorecards.of(list(self._cards.values()))
         return self._scorecards
 
-    def _take(self, records: Iterable[Record]) -> bool:
-        """Take over the scorecards that can be used; returns whether any was."""
-        taken = False
-        for record in records:
-            target = (record.key or b"").decode("utf-8", "replace")
-            if record.value is None or target not in self._cards:
-                continue  # of another configuration
-            settings = self._settings.targets[target]
+    def _take(self, found: Iterable[Sequence[Record]]) -> bool:
+        """Take over, of each target's records, the latest scorecard that can be used; returns whether any was."""
+        taken = [self._take_one(records) for records in found]
+        return any(taken)
+
+    def _take_one(self, records: Sequence[Record]) -> bool:
+        target = (records[0].key or b"").decode("utf-8", "replace")
+        if target not in self._cards:
+            return False  # of another configuration
+        settings = self._settings.targets[target]
+        for record in reversed(records):
             try:
-                snapshot = Snapshot.decode(record.value)
-                snapshot.check(target, settings, TABLE_SIZE, LAYOUT)
-                card = snapshot.scorecard(settings.abstain_below)
+                card = usable(record, target, settings).scorecard(settings.abstain_below)
             except ClickscoreError as error:
                 self._happened.model_refused(record.offset, error)
                 continue
             self._cards[target] = card
             self._happened.model_taken(target, card.version, _learned(card), record.timestamp_ms)
-            taken = True
-        return taken
+            return True
+        return False
+
+
+def usable(record: Record, target: str, settings: TargetSettings) -> Snapshot:
+    """The snapshot of a record, if it is a sound one of this target; else raises SnapshotError."""
+    snapshot = Snapshot.decode(record.value or b"")
+    snapshot.check(target, settings, TABLE_SIZE, LAYOUT)
+    numbers = np.array([snapshot.numbers["intercept"], snapshot.numbers["base_rate"]], dtype=np.float64)
+    if not all(np.isfinite(array).all() for array in (*snapshot.arrays.values(), numbers)):
+        todo = "it was not made by this program's trainer, which would have gone back: find out by whom"
+        raise SnapshotError("the model snapshot has weights that are no numbers", f"model snapshot of {target}", todo)
+    return snapshot
 
 
 def untrained(name: str, settings: TargetSettings) -> Scorecard:
@@ -74,16 +88,19 @@ def untrained(name: str, settings: TargetSettings) -> Scorecard:
     return Scorecard(name, f"{name}@0", LAYOUT, np.zeros(TABLE_SIZE), intercept, calibration, settings.abstain_below > 0, settings.prior)
 
 
-def _latest_of(log: Log, topic: str, partition: int) -> list[Record]:
-    return _latest(log.read(topic, partition))
+def latest_of(log: Log, topic: str, partition: int) -> list[deque[Record]]:
+    """The last few records of every key in a partition; more than one, for the very last may be damaged."""
+    return list(_latest(log.read(topic, partition)).values())
 
 
-def _latest(records: Iterable[Record]) -> list[Record]:
-    """The last record of every key, in the order of offsets."""
-    latest: dict[bytes | None, Record] = {}
+def _latest(records: Iterable[Record]) -> dict[bytes | None, deque[Record]]:
+    latest: dict[bytes | None, deque[Record]] = {}
     for record in records:
-        latest[record.key] = record
-    return sorted(latest.values(), key=lambda record: record.offset)
+        if record.value is None:
+            latest.pop(record.key, None)
+        else:
+            latest.setdefault(record.key, deque(maxlen=LATEST)).append(record)
+    return latest
 
 
 def _learned(card: Scorecard) -> int:

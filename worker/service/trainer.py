@@ -6,11 +6,12 @@ committed otherwise. So whatever a dead trainer had learned since its last snaps
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from worker.core.examples import Example, ExampleError
 from worker.core.feature_slots import LAYOUT, TABLE_SIZE
-from worker.core.snapshot import Snapshot
+from worker.core.snapshot import Snapshot, SnapshotError
 from worker.core.tallies import Tally
 from worker.core.trainer import Trainer
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
@@ -18,6 +19,7 @@ from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
 from worker.service.happenings import Happenings
 from worker.service.judgement import Judgement
+from worker.service.models import latest_of, usable
 from worker.service.patience import Patience
 from worker.service.topics import target_partitions
 from worker.settings import Settings
@@ -106,20 +108,38 @@ class Trainers:
     def _resume(self, partition: int) -> _Learner:
         """A trainer as its latest snapshot has it, or a new one."""
         target = self._target_of[partition]
-        settings, key = self._settings.targets[target], target.encode()
-        latest: Record | None = None
-        for record in self._log.read(self._settings.topics.models, 0):
-            latest = record if record.key == key else latest
+        settings = self._settings.targets[target]
+        found = [records for records in latest_of(self._log, self._settings.topics.models, 0) if records[0].key == target.encode()]
         committed = self._log.committed(self._group, self._settings.topics.examples).get(partition, 0)
-        if latest is None or latest.value is None:
+        if not found:
             self._happened.trainer_began(target)
             return _Learner(Trainer(target, settings, TABLE_SIZE, LAYOUT), Judgement())
-        trainer = Trainer.from_snapshot(target, settings, TABLE_SIZE, LAYOUT, Snapshot.decode(latest.value))
-        learned_to = trainer.positions.get(str(partition), 0)
+        snapshot = self._snapshot_at(committed, partition, found[0])
+        trainer = Trainer.from_snapshot(target, settings, TABLE_SIZE, LAYOUT, snapshot)
+        learned_to = _learned_to(snapshot, partition)
         if learned_to != committed:
             self._happened.snapshot_out_of_step(target, learned_to, committed)
         self._happened.trainer_resumed(target, trainer.learned, committed)
         return _Learner(trainer, Judgement())
+
+    def _snapshot_at(self, committed: int, partition: int, records: Iterable[Record]) -> Snapshot:
+        """The one that was published with the committed position: the last, unless somebody has put another behind it. Raises SnapshotError."""
+        target = self._target_of[partition]
+        sound: list[Snapshot] = []
+        refused: SnapshotError | None = None
+        for record in reversed(list(records)):
+            try:
+                snapshot = usable(record, target, self._settings.targets[target])
+            except SnapshotError as error:
+                self._happened.model_refused(record.offset, error)
+                refused = refused or error
+                continue
+            if _learned_to(snapshot, partition) == committed:
+                return snapshot
+            sound.append(snapshot)
+        if not sound and refused:
+            raise refused
+        return sound[0]
 
     # ---- learning
 
@@ -171,3 +191,7 @@ class Trainers:
             self._happened.snapshot_published(target, trainer.learned, trainer.skipped, sizes[partition])
             if learner.judgement.count:
                 self._happened.outcomes_judged(target, learner.judgement.log_loss, learner.judgement.baseline)
+
+
+def _learned_to(snapshot: Snapshot, partition: int) -> int:
+    return int(snapshot.numbers["positions"].get(str(partition), 0))
