@@ -93,7 +93,12 @@ def run(case: Case, client: str, brokers: Brokers, nursery: Nursery, folder: Pat
 
 def chosen(words: list[str]) -> list[tuple[Case, str]]:
     """The cases to run, each with the clients to run it over."""
-    cases = [case for case in CASES if not words or any(word in case.name or word in case.group for word in words)]
+    order = [module.__name__ for module in MODULES]
+    cases = [
+        case
+        for case in sorted(CASES, key=lambda case: order.index(case.run.__module__))
+        if not words or any(word in case.name or word in case.group for word in words)
+    ]
     return [(case, client) for case in cases for client in (CLIENTS if case.both else CLIENTS[1:])]
 
 

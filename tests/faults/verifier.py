@@ -13,6 +13,8 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
+import orjson
+
 from tests.faults import readback
 from tests.faults.readback import Found, Topic
 from tests.faults.recomputation import Expected, Recomputation, Score, Versions, memory, restored
@@ -148,7 +150,7 @@ class Cards:
             snapshot = Snapshot.decode(record.value or b"")
             verdict.models += 1
             card = snapshot.scorecard(settings.targets[snapshot.target].abstain_below)
-            content = card.weights.tobytes() + repr((card.intercept, card.warming_up, card.base_rate, card.calibration.tolist())).encode()
+            content = card.weights.tobytes() + repr((card.intercept, card.warming_up, card.base_rate, card.level, card.calibration.tolist())).encode()
             if seen.setdefault(card.version, content) != content and settings.targets[snapshot.target].scheme == "maturity":
                 verdict.add("mislearned", 1, f"{card.version} is two different models")
             self._cards[card.version] = card
@@ -231,7 +233,7 @@ def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], recor
     for part in expected:
         for value in part:
             if value in place:
-                order.setdefault(Example.decode(value).user_id, []).append(place[value])
+                order.setdefault(orjson.loads(value).get("user_id", "tallies"), []).append(place[value])
     wrong = [user for user, places in order.items() if places != sorted(places)]
     verdict.add("disordered", len(wrong), f"examples of {target}: users {_some(wrong)}")
 
