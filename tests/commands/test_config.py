@@ -123,3 +123,10 @@ def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
     run = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert len(commands) >= 3
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_password_is_never_shown(tmp_path: Path) -> None:
+    shown = clickscore("config", "show", cwd=tmp_path, CLICKSCORE_KAFKA__SASL_PASSWORD="swordfish", CLICKSCORE_KAFKA__TLS_KEY_PASSWORD="halibut")
+    assert shown.stdout.count('"(hidden)"') == 2
+    assert "swordfish" not in shown.stdout + shown.stderr
+    assert "halibut" not in shown.stdout + shown.stderr

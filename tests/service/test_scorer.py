@@ -16,6 +16,11 @@ from worker.log.partitioner import partition_of
 LINES = shop_lines()
 
 
+def last_of_each(scores: list[bytes | None]) -> dict[str, bytes | None]:
+    """The last score of every user."""
+    return {orjson.loads(value or b"")["user_id"]: value for value in scores}
+
+
 def finished(partitions: int = 1) -> Bench:
     bench = Bench(partitions=partitions)
     bench.send(LINES)
@@ -45,6 +50,18 @@ def test_scores_of_one_user_come_in_the_order_of_the_events() -> None:
             places.setdefault(score["user_id"], []).append(int(score["score_id"].split("-")[1]))
     assert len(places) > 50
     assert all(offsets == sorted(offsets) for offsets in places.values())
+
+
+def test_emission_of_the_latest_publishes_one_score_of_a_user_and_turn_and_learns_the_same() -> None:
+    every = finished()
+    latest = Bench(settings_of(service={"emission": "latest"}))
+    latest.send(LINES)
+    latest.drain(latest.loop())
+    all_scores, kept = ([value for _, _, value, _ in bench.written()["clickscore.scores"]] for bench in (every, latest))
+    assert len(kept) < len(all_scores)
+    assert set(kept) <= set(all_scores)
+    assert last_of_each(kept) == last_of_each(all_scores)
+    assert latest.written()["clickscore.profiles"] == every.written()["clickscore.profiles"]
 
 
 def test_a_dead_letter_keeps_key_value_and_headers_and_says_where_it_came_from() -> None:
