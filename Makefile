@@ -9,7 +9,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-kafka test check bench docs lock clean
+.PHONY: help demo demo-kafka test faults check bench docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo-kafka: $(VENV)/.run-ready ## the same shop on a real Kafka broker; a worker
 
 test: $(VENV)/.test-ready ## all tests; fails below 95 % line coverage of worker/core
 	@$(PY) -m pytest --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
+
+faults: $(VENV)/.test-ready ## every fault of docs/faults.md on a real Kafka, some 20 min; CASES=zombie runs a part, FAULT_SEED=7 repeats
+	@$(PY) -m tests.faults.matrix
 
 check: $(VENV)/.test-ready ## formatting, lint and types
 	@failed=0; \

@@ -73,9 +73,7 @@ def membership_unchecked() -> None:
     """Commits are made in nobody's name: the broker takes them from a member that was struck off long ago (kafka-python)."""
 
     def change(publish: Any, records: Any, positions: Any, membership: Any) -> None:
-        name = next(iter(positions)).topic.rpartition(".")[0]
-        group = name if membership.token.group.count(".") == 0 else membership.token.group
-        publish(records, positions, Membership(0, "", ConsumerGroupMetadata(group, -1, "", None)))
+        publish(records, positions, Membership(0, "", ConsumerGroupMetadata(membership.token.group_id, -1, "", None)))
 
     _publish(change)
 

@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from kafka import TopicPartition as Partition
 
 PATIENCE_S = 30.0  # only reached when something is broken
+MARKED_WITHIN_S = 5.0  # a transaction that has been ended is marked so in its partitions; longer than that, it counts as open
 AT_MOST_BYTES = 32 * 1024 * 1024
 
 
@@ -55,7 +56,7 @@ def read(bootstrap: str, topic: str) -> Topic:
     try:
         names = [Partition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
         ends = unfiltered.end_offsets(names)
-        deadline_s = time.monotonic() + PATIENCE_S / 3
+        deadline_s = time.monotonic() + MARKED_WITHIN_S
         while (stable := reader.end_offsets(names)) != ends and time.monotonic() < deadline_s:
             unfiltered.poll(20)
         records: dict[int, list[Found]] = {name.partition: [] for name in names}
@@ -90,7 +91,7 @@ def open_transactions(bootstrap: str, prefix: str) -> list[str]:
     """The transactional ids with this prefix whose transaction is neither committed nor aborted. Waits a moment for those that are about to be."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        deadline_s = time.monotonic() + PATIENCE_S / 3
+        deadline_s = time.monotonic() + MARKED_WITHIN_S
         while True:
             states = {t.transactional_id: str(getattr(t.state, "value", t.state)) for t in _listed(admin) if t.transactional_id.startswith(prefix)}
             found = sorted(f"{name} ({state})" for name, state in states.items() if state in ("Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"))

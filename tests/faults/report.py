@@ -85,7 +85,7 @@ def _row(result: Result) -> tuple[str, ...]:
         numbers = [found[name] for name in ("lost", "duplicated", "disordered", "mislearned", "state")]
         counts = [f"{verdict.read:,} / {verdict.scores:,}", *map(str, numbers), ", ".join(other) or "0"]
     remark = outcome.remark if result.passed else f"FAILED: {_reason(result)}"
-    return (result.case.name, result.client if result.case.both else "any", recovered, *counts, _short(remark))
+    return (result.case.name, result.client, recovered, *counts, _short(remark))
 
 
 def _reason(result: Result) -> str:

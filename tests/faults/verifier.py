@@ -13,8 +13,6 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
-import orjson
-
 from tests.faults import readback
 from tests.faults.readback import Found, Topic
 from tests.faults.recomputation import Expected, Recomputation, Score, Versions, memory, restored
@@ -233,7 +231,7 @@ def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], recor
     for part in expected:
         for value in part:
             if value in place:
-                order.setdefault(orjson.loads(value).get("user_id", "tallies"), []).append(place[value])
+                order.setdefault(Example.decode(value).user_id, []).append(place[value])
     wrong = [user for user, places in order.items() if places != sorted(places)]
     verdict.add("disordered", len(wrong), f"examples of {target}: users {_some(wrong)}")
 

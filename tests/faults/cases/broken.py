@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import signal
+from collections.abc import Iterable
 
 from tests.faults.cases.case import Ground, Outcome, case
 from tests.faults.cases.members import fell_asleep
@@ -20,12 +22,17 @@ def noticed(verdict: Verdict, *kinds: str) -> Outcome:
     return Outcome(None, [], "noticed: " + ", ".join(f"{kind} {count}" for kind, count in found.items()))
 
 
+def nameless(lines: Iterable[bytes]) -> list[bytes]:
+    """Without their event ids: by those, an event that is read twice would be known for a duplicate, and do less harm."""
+    return [re.sub(rb'"event_id":"[^"]*",', b"", line) for line in lines]
+
+
 def _killed(ground: Ground, patch: str, role: str, step: str, turn: int, *kinds: str) -> Outcome:
     stand, stream = ground.stand(), Stream(ground.chance.randrange(1_000))
-    stand.feed(stream.take(700))
+    stand.feed(nameless(stream.take(700)))
     stand.die(role, step, turn, patch=f"tests.faults.patches:{patch}")
     stand.start(patch=f"tests.faults.patches:{patch}")
-    stand.feed(stream.rest())
+    stand.feed(nameless(stream.rest()))
     return noticed(stand.finish(), *kinds)
 
 
@@ -43,8 +50,8 @@ def positions_before_the_records(ground: Ground) -> Outcome:
 
 @case(GROUP)
 def scores_outside_of_the_transaction(ground: Ground) -> Outcome:
-    """Killed before the commit."""
-    return _killed(ground, "scores_outside_of_the_transaction", "scorer", "before commit", 3, "duplicated")
+    """Killed between the scores and the commit."""
+    return _killed(ground, "scores_outside_of_the_transaction", "scorer", "after send", 3, "duplicated")
 
 
 @case(GROUP)
@@ -68,9 +75,10 @@ def examples_committed_before_they_are_published(ground: Ground) -> Outcome:
 
 @case(GROUP, both=False)
 def membership_unchecked(ground: Ground) -> Outcome:
-    """A zombie wakes and commits."""
+    """A zombie wakes and commits. Over kafka-python, whose positions can be committed in nobody's name."""
+    ground.client = "kafka-python"
     stand, stream = ground.stand(), Stream(ground.chance.randrange(1_000))
-    stand.feed(stream.take(800))
+    stand.feed(nameless(stream.take(800)))
     patch, plan = "tests.faults.patches:membership_unchecked", {"role": "scorer", "step": "after send", "turn": 3, "signal": signal.SIGSTOP}
     sleeper = stand.start("a", roles="scorer", patch=patch, plan=plan)
     fell_asleep(sleeper, stand)

@@ -41,7 +41,7 @@ def _ambiguous(ground: Ground, role: str) -> Outcome:
 @case("commit")
 def connection_cut_at_any_request(ground: Ground) -> Outcome:
     """At every request that a turn makes, and at its answer."""
-    stand, stream = ground.stand(through=ground.proxy.address), Stream(ground.chance.randrange(1_000))
+    stand, stream = ground.stand(through=ground.proxy.address), Stream(ground.chance.randrange(1_000), users=600)
     stand.feed(stream.take(300))
     stand.start()
     stand.must_score(300)

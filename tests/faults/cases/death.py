@@ -81,6 +81,7 @@ def told_to_end(ground: Ground) -> Outcome:
     stand, stream = ground.stand(), Stream(ground.chance.randrange(1_000))
     stand.feed(stream.take(300))
     for part in [stream.take(250) for _ in range(3)]:
+        stand.scores(0)
         worker = stand.start()
         stand.feed(part)
         stand.must_score(ground.chance.randrange(1, 200))
