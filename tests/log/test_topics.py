@@ -17,12 +17,13 @@ from worker.log.errors import RecordRefused, TopicMismatch, UnknownTopic
 from worker.log.partitioner import partition_of
 
 NUMBERS = count()
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)  # librdkafka cuts a header's name at a NUL
 MESSAGES = st.lists(
     st.builds(
         Message,
         value=st.none() | st.binary(max_size=40),
         key=st.none() | st.binary(max_size=12),
-        headers=st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=5)), max_size=3).map(tuple),
+        headers=st.lists(st.tuples(NAMES, st.binary(max_size=5)), max_size=3).map(tuple),
         partition=st.none() | st.integers(0, 3),
     ).filter(lambda message: message.key is not None or message.value is not None),
     max_size=12,
