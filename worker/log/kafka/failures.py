@@ -40,6 +40,11 @@ _TABLE: dict[int, tuple[type[LogError], str, str]] = {
     18: (RecordRefused, "a batch of records is larger than the topic takes", "raise max.message.bytes of the topic: clickscore topics check says how"),
     22: (Fenced, "the group has gone on to a later generation", POLL_AGAIN),
     25: (Fenced, "the group does not know this member any more", POLL_AGAIN),
+    26: (
+        LogUnusable,
+        "the session timeout is not one that the brokers allow",
+        "set kafka.session_timeout within group.min.session.timeout.ms and group.max.session.timeout.ms of the brokers",
+    ),
     27: (Fenced, "the group is sharing out its partitions anew", POLL_AGAIN),
     29: (NotAllowed, "not allowed on this topic", "allow Read, Write and Describe on the topics of clickscore to this user (kafka-acls)"),
     30: (NotAllowed, "not allowed on this consumer group", "allow Read on the group to this user (kafka-acls)"),
