@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer
 from kafka import TopicPartition as Partition
+from kafka.errors import RetriableError
 
 PATIENCE_S = 30.0  # only reached when something is broken
 MARKED_WITHIN_S = 5.0  # a transaction that has been ended is marked so in its partitions; longer than that, it counts as open
@@ -78,10 +79,13 @@ def _found(record: Any) -> Found:
 
 
 def positions(bootstrap: str, group: str, topic: str) -> dict[int, int]:
-    """By partition, what the group has committed."""
+    """By partition, what the group has committed; nothing while a new broker is still making the topic that would hold it."""
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         found = admin.list_group_offsets(group).get(group, {})
+    except RetriableError:
+        return {}
+    else:
         return {name.partition: at.offset for name, at in found.items() if name.topic == topic and at.offset >= 0}
     finally:
         admin.close()
