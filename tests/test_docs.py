@@ -246,8 +246,8 @@ def test_commands_that_need_data_from_elsewhere_stand_indented_and_name_real_opt
     indented = [(page.name, line) for page in PAGES for line in re.findall(r"^    +((?:\$ )?clickscore .*)$", page.read_text(encoding="utf-8"), re.MULTILINE)]
     assert {name for name, _ in indented} <= {"quality.md"}
     for _, line in indented:
-        name = line.removeprefix("$ ").split()[1]
-        help_text = subprocess.run([str(prepared / "bin" / "clickscore"), name, "--help"], env=environment(prepared / "bin"), capture_output=True, check=True)
+        names = re.findall(r"^(?:\$ )?clickscore ((?:[\w.-]+ )*?)(?=--|$)", line)[0].split()
+        help_text = subprocess.run([str(prepared / "bin" / "clickscore"), *names, "--help"], env=environment(prepared / "bin"), capture_output=True, check=True)
         assert [option for option in re.findall(r"--[a-z-]+", line) if option not in help_text.stdout.decode()] == []
 
 
