@@ -48,6 +48,7 @@ def consumer(bootstrap: str, *, committed_only: bool = True) -> Any:
         max_partition_fetch_bytes=AT_MOST_BYTES,
         fetch_max_bytes=AT_MOST_BYTES,
         metadata_max_age_ms=5_000,
+        reconnect_backoff_max_ms=1_000,
     )
 
 

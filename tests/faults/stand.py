@@ -97,7 +97,7 @@ class Stand:
         self.recovered_s: list[float] = []
         self.sent = 0
         self._make_topics(topic_configs or {}, leave_out, spread or {})
-        self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=2, max_request_size=4 * 1024 * 1024)
+        self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", linger_ms=2, max_request_size=4 * 1024 * 1024, reconnect_backoff_max_ms=1_000)
         self._scores: Any = None
         self._examples: Any = None
         self._learn_to: dict[int, int] = {}

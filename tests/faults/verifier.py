@@ -228,10 +228,10 @@ def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], recor
     # Of one user. Whose example comes first when several windows close in one turn is not promised; learning follows the topic, whatever it is.
     place = {value: number for number, value in enumerate(there)}
     order: dict[str, list[int]] = {}
-    for part in expected:
+    for number, part in enumerate(expected):
         for value in part:
             if value in place:
-                order.setdefault(Example.decode(value).user_id, []).append(place[value])
+                order.setdefault(f"{Example.decode(value).user_id} of part {number}", []).append(place[value])
     wrong = [user for user, places in order.items() if places != sorted(places)]
     verdict.add("disordered", len(wrong), f"examples of {target}: users {_some(wrong)}")
 

@@ -87,4 +87,5 @@ def membership_unchecked(ground: Ground) -> Outcome:
     sleeper.send(signal.SIGCONT)
     stand.scores(100_000, 3.0)
     sleeper.kill()
+    stand.feed(nameless(stream.rest()))
     return noticed(stand.finish(), "duplicated")

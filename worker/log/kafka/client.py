@@ -29,8 +29,11 @@ class Outgoing(NamedTuple):
     headers: Headers
 
 
+MARK_END = ";"  # ends the text of a position: one of the libraries does not keep its length
+
+
 class Position(NamedTuple):
-    """A committed position of a group: the next offset to be read, and the text that was committed with it."""
+    """A committed position of a group: the next offset to be read, and the text that was committed with it. What must come back exactly ends in MARK_END."""
 
     offset: int
     metadata: str

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from worker.log.contract import Headers, Record, TopicPartition
 from worker.log.errors import LogError, LogUnavailable, LogUnusable, MemberReplaced
-from worker.log.kafka.client import Assignment, Membership, Position
+from worker.log.kafka.client import MARK_END, Assignment, Membership, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.librdkafka import Settings, close_within
 from worker.log.kafka.librdkafka_errors import Troubles, cause, log_error, made
@@ -142,7 +142,7 @@ class LibrdkafkaConsumer:
                     raise KafkaException(answer.error)
         except KafkaException as exception:
             raise self._reading.explained(exception, "asking for the group's positions") from None
-        return {TopicPartition(answer.topic, answer.partition): Position(answer.offset, answer.metadata or "") for answer in answers if answer.offset >= 0}
+        return {TopicPartition(answer.topic, answer.partition): Position(answer.offset, text_of(answer)) for answer in answers if answer.offset >= 0}
 
     def close(self) -> None:
         """See client.GroupConsumer."""
@@ -180,6 +180,16 @@ class LibrdkafkaConsumer:
     def _on_revoke(self, _consumer: confluent_kafka.Consumer, _partitions: list[confluent_kafka.TopicPartition]) -> None:
         """The group shares out anew. Nothing is lost yet: the outcome is the next assignment, and until then the broker fences our commits."""
         self._shared_out = False
+
+
+def text_of(answer: confluent_kafka.TopicPartition) -> str:
+    """The text of a position. librdkafka hands it over without its end: what lies behind it in memory comes along, and need not be text."""
+    try:
+        text = answer.metadata or ""
+    except UnicodeDecodeError as error:
+        text = error.object.decode("utf-8", "replace")
+    mark, end, _ = text.partition(MARK_END)
+    return mark + end
 
 
 class LibrdkafkaReader:

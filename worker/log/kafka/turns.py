@@ -15,7 +15,7 @@ from itertools import count
 
 from worker.log.contract import Message, OnGap, Polled, Record, Start, TopicPartition
 from worker.log.errors import Fenced, LogError, LogUnavailable, MemberReplaced, OffsetOutOfRange, UnknownTopic
-from worker.log.kafka.client import Assignment, Client, InDoubt, Membership, Outgoing, Position, Publisher
+from worker.log.kafka.client import MARK_END, Assignment, Client, InDoubt, Membership, Outgoing, Position, Publisher
 from worker.log.kafka.cluster import Cluster
 from worker.log.partitioner import placed
 
@@ -273,7 +273,7 @@ class KafkaTurns:
         return self._numbered(moves)
 
     def _numbered(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, Position]:
-        number = f"{self._name}.{next(self._number)}"
+        number = f"{self._name}.{next(self._number)}{MARK_END}"
         return {name: Position(offset, number) for name, offset in positions.items()}
 
     def _was_committed(self) -> bool:
