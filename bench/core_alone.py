@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from worker.core import pipeline as flow
-from worker.core import scoring
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.learning.trainer import Trainer
 from worker.core.pipeline import Pipeline
-from worker.core.profiles import Profiles
-from worker.core.score_records import ScoreRecords
-from worker.core.scorecard import Scorecards
+from worker.core.profiles.profiles import Profiles
+from worker.core.scoring import scoring
+from worker.core.scoring.records import ScoreRecords
+from worker.core.scoring.scorecard import Scorecards
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.core.settings import CoreSettings
-from worker.core.trainer import Trainer
 
 TURN = 5_000
 RUNS = 5  # of which the quickest is shown

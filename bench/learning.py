@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 
 from bench.core_alone import TURN
-from worker.core.examples import Example
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.labels.examples import Example
+from worker.core.learning.trainer import Trainer
 from worker.core.pipeline import Pipeline
-from worker.core.scorecard import Scorecards
+from worker.core.scoring.scorecard import Scorecards
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.core.settings import CoreSettings
-from worker.core.trainer import Trainer
 from worker.service.replay import Replay
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from worker.core.event_fields import RECORD_BYTES
+from worker.core.events.fields import RECORD_BYTES
 from worker.files import LONGEST_LINE, FileRefused, open_events
 
 LINES = [orjson.dumps({"event": "purchase", "user_id": f"u{i}", "timestamp": 1_600_000_000_000 + i}) for i in range(5_000)]

@@ -154,7 +154,7 @@ def test_imports_point_down_only() -> None:
         ("core", "import numpy as np\nx = np.random.default_rng()"),
         ("core", "import numpy as np\nx = np.random.random(3)"),
         ("core", "x = open('file')"),
-        ("log", "from worker.core.events import decode"),
+        ("log", "from worker.core.events.decoding import decode"),
         ("log", "import worker.service.loop"),
         ("service", "from worker.commands.app import app"),
         ("service", "from worker.configuration import load"),

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from worker.core.changelog import PARTITION_KEY
-from worker.core.examples import Example
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.labels.examples import Example
+from worker.core.labels.tallies import Tally
+from worker.core.learning.trainer import Trainer
 from worker.core.pipeline import Pipeline, Turn
-from worker.core.scorecard import Scorecards
+from worker.core.scoring.scorecard import Scorecards
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.core.settings import CoreSettings
-from worker.core.tallies import Tally
-from worker.core.trainer import Trainer
+from worker.core.state.changelog import PARTITION_KEY
 from worker.demo.shop import Shop, ShopSettings
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from worker.core.deadletters import MESSAGE_LENGTH, dead_letter
-from worker.core.event_faults import MEANINGS, REASONS
-from worker.core.event_fields import FIELDS, LAST_TIME_MS, NUMBER_LIMITS, REQUIRED, TEXT_LIMITS
-from worker.core.events import EVENT_NAMES, decode
+from worker.core.events.deadletters import MESSAGE_LENGTH, dead_letter
+from worker.core.events.decoding import EVENT_NAMES, decode
+from worker.core.events.faults import MEANINGS, REASONS
+from worker.core.events.fields import FIELDS, LAST_TIME_MS, NUMBER_LIMITS, REQUIRED, TEXT_LIMITS
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 NAMES = sorted(path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*.schema.json"))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
-from worker.core.event_fields import FIELDS, RECORD_BYTES, REQUIRED, TEXT_LIMITS
+from worker.core.events.fields import FIELDS, RECORD_BYTES, REQUIRED, TEXT_LIMITS
 from worker.errors import ClickscoreError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from tests.commands.service_files import CONFIGURATION, clickscore, shop_lines
-from worker.core.events import decode
+from worker.core.events.decoding import decode
 from worker.log.embedded import EmbeddedLog
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from worker.core.examples import Example, Sense
+from worker.core.labels.examples import Example, Sense
 from worker.core.settings import TargetSettings
 
 TARGET, LAYOUT, TABLE_SIZE = "purchase", "1-abcd", 64

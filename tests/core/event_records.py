@@ -11,8 +11,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from worker.core.event_names import EVENT_NAMES
-from worker.core.events import Batch
+from worker.core.events.decoding import Batch
+from worker.core.events.names import EVENT_NAMES
 
 Record = dict[str, Any]
 

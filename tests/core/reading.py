@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from tests.core.shops import DAY_MS, Value, records
-from worker.core.event_names import EVENT_NAMES
+from worker.core.event_time.watermark import Watermark
+from worker.core.events.names import EVENT_NAMES
 from worker.core.settings import CoreSettings
-from worker.core.watermark import Watermark
 
 HALF_LIVES_MS = tuple(minutes * 60_000 for minutes in (5, 60, 1440, 7 * 1440, 28 * 1440))
 KINDS = {

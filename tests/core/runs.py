@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tests.core.shops import Value
-from worker.core.changelog import Restored
-from worker.core.decisions import Scored
-from worker.core.examples import Example
-from worker.core.feature_slots import TABLE_SIZE
+from worker.core.labels.decisions import Scored
+from worker.core.labels.examples import Example
+from worker.core.labels.tallies import Tally
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
-from worker.core.scorecard import Scorecards
+from worker.core.scoring.scorecard import Scorecards
+from worker.core.scoring.slots import TABLE_SIZE
 from worker.core.settings import CoreSettings, TargetSettings, default_targets
-from worker.core.tallies import Tally
+from worker.core.state.changelog import Restored
 
 DEFAULTS = CoreSettings()
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.core.runs import DEFAULTS, Run, run, scorecards
 from tests.core.shops import BROKEN, DAY_MS, HOUR_MS, MINUTE_MS, START_MS, Value, shop
-from worker.core import profile_layout as at
-from worker.core.event_faults import REASONS
+from worker.core.events.faults import REASONS
 from worker.core.pipeline import Pipeline
+from worker.core.profiles import layout as at
 
 
 def view(user: str, after_ms: int = 0, **fields: Any) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.core.deadletters import dead_letter
+from worker.core.events.deadletters import dead_letter
 from worker.demo.kafka_count import Count, count
 from worker.log.contract import Message
 from worker.log.embedded import EmbeddedLog

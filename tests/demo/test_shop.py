@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from worker.core.events import decode
+from worker.core.events.decoding import decode
 from worker.demo.behaviour import DAY_MS, NODES
 from worker.demo.flaws import BAD, DUPLICATE, LATE, PLAIN, SPOILERS
 from worker.demo.shop import Chunk, Shop, ShopSettings

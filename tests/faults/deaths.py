@@ -17,7 +17,7 @@ from typing import Any, TypedDict
 
 import confluent_kafka
 
-from worker.log.kafka import kafka_python_publisher
+from worker.log.kafka.kafka_python import publisher as kafka_python_publisher
 from worker.log.kafka.turns import KafkaTurns
 from worker.service import scorer, trainer
 

@@ -16,8 +16,8 @@ from kafka.structs import ConsumerGroupMetadata
 from worker.core.pipeline import Pipeline
 from worker.log.contract import TopicPartition
 from worker.log.kafka.client import Membership
-from worker.log.kafka.kafka_python_publisher import KafkaPythonPublisher
-from worker.log.kafka.librdkafka_publisher import LibrdkafkaPublisher
+from worker.log.kafka.kafka_python.publisher import KafkaPythonPublisher
+from worker.log.kafka.librdkafka.publisher import LibrdkafkaPublisher
 from worker.log.kafka.turns import KafkaTurns
 from worker.service import scorer, trainer
 from worker.service.clock import SystemClock

@@ -68,7 +68,7 @@ class Nursery:
     """The process that forks the others."""
 
     def __init__(
-        self, folder: Path, imports: tuple[str, ...] = ("worker.commands.run", "worker.log.kafka.librdkafka_publisher", "tests.faults.deaths")
+        self, folder: Path, imports: tuple[str, ...] = ("worker.commands.run", "worker.log.kafka.librdkafka.publisher", "tests.faults.deaths")
     ) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
         command = [sys.executable, str(Path(__file__).with_name("nursery.py")), *imports]

@@ -14,12 +14,12 @@ import numpy as np
 import orjson
 
 from tests.faults.readback import Found
-from worker.core.changelog import Restored, decision_key, decision_value, label_key, profile_key, profile_value
-from worker.core.deadletters import dead_letter
-from worker.core.events import decode
+from worker.core.events.deadletters import dead_letter
+from worker.core.events.decoding import decode
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
-from worker.core.scorecard import Scorecards
+from worker.core.scoring.scorecard import Scorecards
 from worker.core.settings import CoreSettings
+from worker.core.state.changelog import Restored, decision_key, decision_value, label_key, profile_key, profile_value
 
 Versions = tuple[str, ...]
 Cards = Callable[[Versions], Scorecards]

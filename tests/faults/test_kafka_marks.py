@@ -10,7 +10,7 @@ from tests.kafka.clients import CLIENTS, Opened, create, joined
 from tests.kafka.fixtures import FreshName
 from worker.log.contract import TopicPartition
 from worker.log.kafka.client import MARK_END, Position
-from worker.log.kafka.librdkafka_consumer import text_of
+from worker.log.kafka.librdkafka.consumer import text_of
 
 MARK = "07c34544.1" + MARK_END
 

@@ -21,13 +21,13 @@ import orjson
 import pytest
 
 from worker.configuration import load
-from worker.core.events import decode
-from worker.core.examples import Example
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.events.decoding import decode
+from worker.core.labels.examples import Example
+from worker.core.learning.trainer import Trainer
 from worker.core.pipeline import Pipeline
-from worker.core.profile_layout import EVENT_RING
-from worker.core.scorecard import Scorecards
-from worker.core.trainer import Trainer
+from worker.core.profiles.layout import EVENT_RING
+from worker.core.scoring.scorecard import Scorecards
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.demo.shop import Shop, ShopSettings
 from worker.log.contract import Record
 from worker.log.embedded import EmbeddedLog

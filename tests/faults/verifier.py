@@ -16,11 +16,11 @@ from typing import TypeVar
 from tests.faults import readback
 from tests.faults.readback import Found, Topic
 from tests.faults.recomputation import Expected, Recomputation, Score, Versions, memory, restored
-from worker.core.examples import Example
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
-from worker.core.scorecard import Scorecard, Scorecards
-from worker.core.snapshot import Snapshot
-from worker.core.trainer import Trainer
+from worker.core.labels.examples import Example
+from worker.core.learning.snapshot import Snapshot
+from worker.core.learning.trainer import Trainer
+from worker.core.scoring.scorecard import Scorecard, Scorecards
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.service.models import untrained
 from worker.settings import Settings
 

@@ -13,8 +13,8 @@ from kafka.admin import MemberToRemove
 from worker.log.contract import Record, TopicPartition
 from worker.log.kafka.client import Assignment, Client, GroupConsumer, Outgoing, Publisher, Reader
 from worker.log.kafka.connection import Connection, Timings
-from worker.log.kafka.kafka_python import KafkaPython
-from worker.log.kafka.librdkafka import Librdkafka
+from worker.log.kafka.kafka_python.client import KafkaPython
+from worker.log.kafka.librdkafka.client import Librdkafka
 
 CLIENTS: dict[str, Callable[[Connection], Client]] = {"kafka-python": KafkaPython, "librdkafka": Librdkafka}
 

@@ -13,7 +13,7 @@ from tests.kafka.fixtures import FreshName
 from worker.log.contract import Record
 from worker.log.kafka.client import Assignment, GroupConsumer, Membership, Outgoing, Publisher, Reader
 from worker.log.kafka.connection import Connection, Timings
-from worker.log.kafka.librdkafka import Librdkafka
+from worker.log.kafka.librdkafka.client import Librdkafka
 
 T = TypeVar("T")
 

@@ -19,9 +19,9 @@ from worker.log.errors import Fenced, LogCorrupt, LogError, LogUnavailable, Memb
 from worker.log.kafka.client import InDoubt, Membership, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.failures import ClusterTooOld, LoginRefused, NotAllowed
-from worker.log.kafka.kafka_python import KafkaPython
-from worker.log.kafka.kafka_python_connection import translated
-from worker.log.kafka.kafka_python_publisher import KafkaPythonPublisher
+from worker.log.kafka.kafka_python.client import KafkaPython
+from worker.log.kafka.kafka_python.connection import translated
+from worker.log.kafka.kafka_python.publisher import KafkaPythonPublisher
 
 NOWHERE = "127.0.0.1:1"  # a port that only the system may open, and does not
 

@@ -14,7 +14,7 @@ from worker.log.contract import TopicPartition
 from worker.log.errors import LogUnavailable, LogUnusable
 from worker.log.kafka.connection import Connection, Sasl, Timings, Tls
 from worker.log.kafka.failures import LoginRefused, NotAllowed
-from worker.log.kafka.kafka_python import KafkaPython, KafkaPythonConsumer
+from worker.log.kafka.kafka_python.client import KafkaPython, KafkaPythonConsumer
 
 NOWHERE = "127.0.0.1:1"  # a port that only the system may open, and does not
 LOGINS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

@@ -18,12 +18,12 @@ from tests.kafka.librdkafka_bench import BRISK, Bench, joined, member, read, unt
 from worker.demo.broker import Broker
 from worker.log.contract import Record, TopicPartition
 from worker.log.errors import LogCorrupt, LogUnavailable, LogUnusable, MemberReplaced, OffsetOutOfRange
-from worker.log.kafka import librdkafka_consumer
 from worker.log.kafka.client import Assignment, GroupConsumer, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.failures import NotAllowed
-from worker.log.kafka.librdkafka import Librdkafka, publisher_settings
-from worker.log.kafka.librdkafka_consumer import membership_of
+from worker.log.kafka.librdkafka import consumer as librdkafka_consumer
+from worker.log.kafka.librdkafka.client import Librdkafka, publisher_settings
+from worker.log.kafka.librdkafka.consumer import membership_of
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def bench(bootstrap: str, fresh_name: FreshName) -> Iterator[Bench]:
 
 
 def test_asking_whether_it_is_installed_imports_nothing_of_it() -> None:
-    code = "import sys; from worker.log.kafka.librdkafka import Librdkafka, installed; print(installed(), 'confluent_kafka' in sys.modules)"
+    code = "import sys; from worker.log.kafka.librdkafka.client import Librdkafka, installed; print(installed(), 'confluent_kafka' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split() == ["True", "False"]
 
 

@@ -17,8 +17,8 @@ from worker.log.contract import TopicPartition
 from worker.log.errors import Fenced, LogUnavailable, RecordRefused
 from worker.log.kafka.client import InDoubt, Outgoing, Position
 from worker.log.kafka.connection import Connection
-from worker.log.kafka.librdkafka import Librdkafka, publisher_settings
-from worker.log.kafka.librdkafka_publisher import LibrdkafkaPublisher, _Reports
+from worker.log.kafka.librdkafka.client import Librdkafka, publisher_settings
+from worker.log.kafka.librdkafka.publisher import LibrdkafkaPublisher, _Reports
 
 
 @pytest.fixture

@@ -18,12 +18,12 @@ from tests.kafka.fixtures import BOSS, GUEST, PASSWORD, SecureBroker
 from tests.kafka.librdkafka_bench import BRISK, joined, until, values
 from worker.log.contract import TopicPartition
 from worker.log.errors import LogCorrupt, LogError, LogUnavailable, LogUnusable, MemberReplaced
-from worker.log.kafka import librdkafka
 from worker.log.kafka.client import Outgoing
 from worker.log.kafka.connection import Connection, Mechanism, Sasl, Tls
 from worker.log.kafka.failures import ClusterTooOld, LoginRefused, NotAllowed
-from worker.log.kafka.librdkafka import Librdkafka
-from worker.log.kafka.librdkafka_errors import log_error
+from worker.log.kafka.librdkafka import client as librdkafka
+from worker.log.kafka.librdkafka.client import Librdkafka
+from worker.log.kafka.librdkafka.errors import log_error
 
 LOGINS: tuple[Mechanism, ...] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from worker.core.events import decode
+from worker.core.events.decoding import decode
 from worker.demo.shop import Shop, ShopSettings
 from worker.log.contract import Message, OnGap, Polled, Start, TopicPartition, Turns
 from worker.log.embedded import EmbeddedLog

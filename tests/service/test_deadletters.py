@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from worker.core.deadletters import REASON, dead_letter
+from worker.core.events.deadletters import REASON, dead_letter
 from worker.log.contract import Log, Message, Record
 from worker.log.embedded import EmbeddedLog
 from worker.service.clock import SystemClock

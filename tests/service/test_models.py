@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tests.service.bench import Bench, FaultyLog, settings_of, shop_lines
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
-from worker.core.trainer import Trainer
+from worker.core.learning.trainer import Trainer
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message
 from worker.service.models import Models, untrained
 from worker.service.patience import Patience

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.service.bench import Bench, expected_events, settings_of, shop_lines
-from worker.core import deadletters
+from worker.core.events import deadletters
 from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull, LogUnavailable, MemberReplaced
 from worker.log.partitioner import partition_of

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.service.bench import Bench, settings_of, shop_lines
-from worker.core.examples import Example
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
-from worker.core.snapshot import Snapshot
-from worker.core.trainer import Trainer
+from worker.core.labels.examples import Example
+from worker.core.learning.snapshot import Snapshot
+from worker.core.learning.trainer import Trainer
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message, TopicPartition
 from worker.log.errors import Fenced, LogFull, MemberReplaced
 

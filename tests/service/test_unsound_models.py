@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.service.bench import Bench, settings_of, shop_lines
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
-from worker.core.snapshot import Snapshot, SnapshotError
-from worker.core.trainer import Trainer
+from worker.core.learning.snapshot import Snapshot, SnapshotError
+from worker.core.learning.trainer import Trainer
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message
 from worker.service.models import LATEST, Models
 from worker.service.patience import Patience

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.bin_names import level_text
-from worker.core.feature_slots import SLOTS
+from worker.core.scoring.bin_names import level_text
+from worker.core.scoring.slots import SLOTS
 from worker.views import figures
 from worker.views.bin_words import in_words
 

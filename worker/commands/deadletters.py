@@ -134,7 +134,7 @@ def _counted(reasons: dict[str, int]) -> str:
 
 
 def _fields(letter: Record, replayed: bool) -> dict[str, Any]:
-    from worker.core.deadletters import MESSAGE, OFFSET, PARTITION, TOPIC
+    from worker.core.events.deadletters import MESSAGE, OFFSET, PARTITION, TOPIC
     from worker.service.deadletters import reason_of, replays_of
 
     headers = {name: content.decode("utf-8", "replace") for name, content in letter.headers}

@@ -134,7 +134,7 @@ def _line(record: Record, width: int) -> str:
     """One record on one line of a terminal."""
     from datetime import UTC, datetime
 
-    from worker.core.deadletters import REASON
+    from worker.core.events.deadletters import REASON
     from worker.views.figures import printable
 
     at = datetime.fromtimestamp(record.timestamp_ms / 1000, UTC).strftime("%H:%M:%S")

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from worker.configuration.fields import Leaf, default_of, environment_name, is_section, keys_of, leaf_at, plain
 from worker.configuration.writing import toml_value
-from worker.core.event_names import EVENT_NAMES
+from worker.core.events.names import EVENT_NAMES
 from worker.core.settings import TargetSettings, default_targets
 from worker.settings import Settings
 

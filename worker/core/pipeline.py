@@ -14,28 +14,28 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core import profile_layout as at
-from worker.core.announcements import Announcements
-from worker.core.bin_names import BinNames
-from worker.core.changelog import Change, Restored
-from worker.core.decisions import EVENT, Decisions, Scored, for_targets
-from worker.core.events import Batch, Rejected, decode
-from worker.core.examples import Example
-from worker.core.feature_slots import LAYOUT, SLOTS
-from worker.core.history import History
-from worker.core.holiday_calendar import HolidayCalendar
-from worker.core.outage import Outage, OutageDetector
-from worker.core.outcomes import Outcomes, Settled
-from worker.core.partition_state import PartitionState
-from worker.core.profile_events import Rules, event_columns
-from worker.core.profiles import Profiles
-from worker.core.score_records import ScoreRecords
-from worker.core.scorecard import Scorecards
-from worker.core.scoring import Scoring
+from worker.core.event_time.holiday_calendar import HolidayCalendar
+from worker.core.event_time.outage import Outage, OutageDetector
+from worker.core.event_time.watermark import UNSET, Admitted, Watermark
+from worker.core.events.decoding import Batch, Rejected, decode
+from worker.core.labels.announcements import Announcements
+from worker.core.labels.decisions import EVENT, Decisions, Scored, for_targets
+from worker.core.labels.examples import Example
+from worker.core.labels.history import History
+from worker.core.labels.outcomes import Outcomes, Settled
+from worker.core.labels.tallies import Tally
+from worker.core.profiles import layout as at
+from worker.core.profiles.event_columns import Rules, event_columns
+from worker.core.profiles.profiles import Profiles
+from worker.core.scoring.bin_names import BinNames
+from worker.core.scoring.records import ScoreRecords
+from worker.core.scoring.scorecard import Scorecards
+from worker.core.scoring.scoring import Scoring
+from worker.core.scoring.silence import Silence, join
+from worker.core.scoring.slots import LAYOUT, SLOTS
 from worker.core.settings import LONGEST_MS, CoreSettings
-from worker.core.silence import Silence, join
-from worker.core.tallies import Tally
-from worker.core.watermark import UNSET, Admitted, Watermark
+from worker.core.state.changelog import Change, Restored
+from worker.core.state.partition import PartitionState
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

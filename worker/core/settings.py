@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from worker.core.event_names import EVENT_NAMES
-from worker.core.timestamps import parse_rfc3339
+from worker.core.events.names import EVENT_NAMES
+from worker.core.events.timestamps import parse_rfc3339
 
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 MINUTE_MS, HOUR_MS, DAY_MS = UNITS_MS["min"], UNITS_MS["h"], UNITS_MS["d"]

@@ -13,8 +13,8 @@ from itertools import islice
 
 import orjson
 
-from worker.core.deadletters import OFFSET, PARTITION
-from worker.core.events import decode
+from worker.core.events.deadletters import OFFSET, PARTITION
+from worker.core.events.decoding import decode
 from worker.log.contract import Log, Record
 from worker.settings import TopicSettings
 

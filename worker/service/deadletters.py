@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from worker.core.deadletters import PARTITION, PREFIX, REASON
+from worker.core.events.deadletters import PARTITION, PREFIX, REASON
 from worker.errors import ClickscoreError
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, LogUnavailable

@@ -9,9 +9,9 @@ from hashlib import blake2b
 
 import orjson
 
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
-from worker.core.scorecard import Scorecard, Scorecards
-from worker.core.snapshot import Snapshot
+from worker.core.learning.snapshot import Snapshot
+from worker.core.scoring.scorecard import Scorecard, Scorecards
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.errors import ClickscoreError
 from worker.log.contract import Log
 from worker.service.models import untrained

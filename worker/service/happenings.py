@@ -18,7 +18,7 @@ from worker.service.logging import Logger
 from worker.service.metrics import Metrics
 
 if TYPE_CHECKING:
-    from worker.core.outage import Outage
+    from worker.core.event_time.outage import Outage
     from worker.core.pipeline import Turn
 
 REPORT_EVERY_S = 10.0  # between two lines that say how it goes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from worker.core.examples import Example
+from worker.core.labels.examples import Example
 
 MEMORY = 20_000.0  # weight of outcomes after which a judgement has faded to 1/e
 

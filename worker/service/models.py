@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from worker.core.examples import CAUSES
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
-from worker.core.scorecard import Scorecard, Scorecards
+from worker.core.labels.examples import CAUSES
+from worker.core.learning.snapshot import Snapshot, SnapshotError
+from worker.core.scoring.scorecard import Scorecard, Scorecards
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.core.settings import TargetSettings
-from worker.core.snapshot import Snapshot, SnapshotError
 from worker.errors import ClickscoreError
 from worker.log.contract import Log, Record
 from worker.service.happenings import Happenings

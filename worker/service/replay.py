@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.core.evaluation import Evaluation, Summary
-from worker.core.examples import Example
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
+from worker.core.labels.examples import Example
+from worker.core.labels.tallies import Tally
+from worker.core.learning.evaluation import Evaluation, Summary
+from worker.core.learning.trainer import Trainer
 from worker.core.pipeline import Pipeline, Turn
-from worker.core.scorecard import Scorecard, Scorecards
+from worker.core.scoring.scorecard import Scorecard, Scorecards
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.core.settings import CoreSettings
-from worker.core.tallies import Tally
-from worker.core.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True)

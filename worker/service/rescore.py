@@ -17,9 +17,9 @@ from typing import Literal
 
 import orjson
 
-from worker.core.events import decode
+from worker.core.events.decoding import decode
 from worker.core.pipeline import Pipeline, Turn
-from worker.core.scorecard import Scorecards
+from worker.core.scoring.scorecard import Scorecards
 from worker.log.contract import Log, Record
 from worker.service.first_scores import Chooser, FirstScores, KeptModels, RescoreRefused, Said, Span, Versions, digest
 from worker.service.topics import place

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from worker.core.changelog import Restored, StateRefused
 from worker.core.pipeline import Pipeline
 from worker.core.settings import CoreSettings
+from worker.core.state.changelog import Restored, StateRefused
 from worker.errors import ClickscoreError
 from worker.log.contract import Log
 from worker.service.clock import Clock

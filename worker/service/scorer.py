@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from worker.core.deadletters import dead_letter
-from worker.core.events import decode
+from worker.core.events.deadletters import dead_letter
+from worker.core.events.decoding import decode
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from worker.core.examples import Example, ExampleError
-from worker.core.feature_slots import LAYOUT, TABLE_SIZE
-from worker.core.snapshot import Snapshot, SnapshotError
-from worker.core.tallies import Tally
-from worker.core.trainer import Trainer
+from worker.core.labels.examples import Example, ExampleError
+from worker.core.labels.tallies import Tally
+from worker.core.learning.snapshot import Snapshot, SnapshotError
+from worker.core.learning.trainer import Trainer
+from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock

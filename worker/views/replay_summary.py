@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from worker import __version__
-from worker.core.bin_names import bin_name, value_names
-from worker.core.evaluation import Summary
-from worker.core.feature_slots import BINS_PER_CAUSE
-from worker.core.scorecard import Scorecard
+from worker.core.learning.evaluation import Summary
+from worker.core.scoring.bin_names import bin_name, value_names
+from worker.core.scoring.scorecard import Scorecard
+from worker.core.scoring.slots import BINS_PER_CAUSE
 from worker.core.settings import TargetSettings
 from worker.service.replay import Judged, Replay
 from worker.views import figures

@@ -10,10 +10,10 @@ import pytest
 
 from tests.core.runs import DEFAULTS, run, scorecards
 from tests.core.shops import shop
-from worker.core.bin_names import BinNames
-from worker.core.feature_slots import SLOTS
-from worker.core.features import HASHED_COLUMNS
-from worker.core.score_records import ScoreRecords
+from worker.core.scoring.bin_names import BinNames
+from worker.core.scoring.features import HASHED_COLUMNS
+from worker.core.scoring.records import ScoreRecords
+from worker.core.scoring.slots import SLOTS
 
 VALUES = shop(11, 300)
 ROUNDED = 0.5e-4  # each number of a record has four decimals

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.core.runs import Run, example_key, profile_rows, run
 from tests.core.shops import Value, cuts, shop, shops
+from worker.core.labels.tallies import Tally
 from worker.core.pipeline import DeadLetter
 from worker.core.settings import CoreSettings, default_targets
-from worker.core.tallies import Tally
 
 
 def assert_same(one: Run, other: Run) -> None:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from tests.core.reading import HALF_LIVES_MS, Reading
 from tests.core.runs import run
 from tests.core.shops import DAY_MS, NAMES, START_MS, Value, shop, shops
-from worker.core import profile_layout as at
 from worker.core.pipeline import Pipeline
+from worker.core.profiles import layout as at
 from worker.core.settings import CoreSettings
 
 # One user's events alone; repeated lines of an order depend on what came first, so orders have no ids here.

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from tests.core.reading import Reading
 from tests.core.runs import COMPLETE, Run, run
 from tests.core.shops import DAY_MS, HOUR_MS, START_MS, Value, shop, shops
-from worker.core.decisions import EVENT
+from worker.core.labels.decisions import EVENT
 
 Judged = dict[tuple[str, str], bool]  # decision id and target -> outcome
 

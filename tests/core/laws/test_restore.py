@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from tests.core.runs import COMPLETE, Run, example_key, profile_rows, restored, run, scorecards
 from tests.core.shops import DAY_MS, START_MS, Value, cuts, shop, shops
-from worker.core import profile_layout as at
-from worker.core.changelog import Restored, StateRefused
-from worker.core.decisions import EVENT
-from worker.core.examples import Example
-from worker.core.feature_slots import LAYOUT, SLOTS
+from worker.core.labels.decisions import EVENT
+from worker.core.labels.examples import Example
+from worker.core.profiles import layout as at
+from worker.core.scoring.slots import LAYOUT, SLOTS
+from worker.core.state.changelog import Restored, StateRefused
 
 
 @settings(max_examples=30)

@@ -10,7 +10,7 @@ import orjson
 from tests.faults.cases.case import Ground, Outcome, case, judged
 from tests.faults.inputs import Stream
 from tests.faults.stand import Line
-from worker.core.event_fields import RECORD_BYTES
+from worker.core.events.fields import RECORD_BYTES
 from worker.log.partitioner import partition_of
 
 DAY_MS = 86_400_000

@@ -14,7 +14,7 @@ from tests.faults.cases.case import Ground, Outcome, case, judged
 from tests.faults.cases.members import until_said
 from tests.faults.inputs import Stream
 from tests.faults.stand import Stand
-from worker.core.snapshot import Snapshot
+from worker.core.learning.snapshot import Snapshot
 
 
 @case("model")

@@ -3,8 +3,8 @@
 log.py                       the contract's Log: topics, offsets, readers, tails, appends
 turns.py                     the contract's Turns: who owns what, and whether a commit took place
 client.py                    what these two need of a client library
-kafka_python.py              … as kafka-python reads; beside it _publisher (transactions) and _connection (settings, sockets, errors)
-librdkafka.py                … as confluent-kafka is set up; beside it _consumer (reading), _publisher (transactions) and _errors
+kafka_python/                … as kafka-python does it
+librdkafka/                  … as confluent-kafka does it
 watchdog.py                  a time limit for calls that have none
 connection.py                where the cluster is, how to log in, and how long anything may take
 oauth.py                     access tokens for both clients

@@ -1,4 +1,4 @@
-"""What the Kafka form needs of a client library. kafka_python.py and librdkafka.py provide it; turns.py and log.py use nothing else of them.
+"""What the Kafka form needs of a client library. The folders kafka_python and librdkafka provide it; turns.py and log.py use nothing else of them.
 
 Every method that talks to the cluster is bounded in time by the connection's timings, and raises errors of worker/log/errors.py only
 (failures.py translates): LogUnavailable for what may pass, LogUnusable where a person must act, and what each docstring names besides.

@@ -16,7 +16,7 @@ from worker.log.contract import Cleanup, Topic, TopicPartition
 from worker.log.errors import TopicMismatch, UnknownTopic
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.failures import failure
-from worker.log.kafka.kafka_python_connection import opened, translated
+from worker.log.kafka.kafka_python.connection import opened, translated
 
 Result = TypeVar("Result")
 

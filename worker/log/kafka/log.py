@@ -28,10 +28,10 @@ HELD_UP_S = 15.0  # beyond the time after which a broker aborts an open transact
 def open_client(connection: Connection, name: ClientName = "auto") -> Client:
     """The client of this name; "auto" is librdkafka where confluent-kafka is installed, and kafka-python elsewhere."""
     if name == "librdkafka" or (name == "auto" and importlib.util.find_spec("confluent_kafka")):
-        from worker.log.kafka.librdkafka import Librdkafka
+        from worker.log.kafka.librdkafka.client import Librdkafka
 
         return Librdkafka(connection)
-    from worker.log.kafka.kafka_python import KafkaPython
+    from worker.log.kafka.kafka_python.client import KafkaPython
 
     return KafkaPython(connection)
 

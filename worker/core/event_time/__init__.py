@@ -1,0 +1,1 @@
+"""What time it is for the events: the watermark of a partition, outages of its source, and holidays."""

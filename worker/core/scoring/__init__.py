@@ -1,0 +1,1 @@
+"""From profiles to scores: slots of features, weights, calibration, reasons and records."""

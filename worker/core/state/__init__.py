@@ -1,0 +1,1 @@
+"""A partition's memory as changelog records, and back."""

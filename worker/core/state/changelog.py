@@ -1,0 +1,199 @@
+"""The changelog: a partition's state as keyed records, so that whoever takes the partition over goes on where it stood.
+
+Four kinds of records, told apart by the first letter of the key: `u:` a user's profile, `d:` a pending decision, `l:` the text behind a hash,
+and `p:` the partition's own state (watermark, outages, events that wait). The latest record of a key counts; a tombstone removes it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from worker.core.labels.decisions import SKIPPED, Decisions
+from worker.core.profiles import layout as at
+from worker.core.scoring.slots import LAYOUT, SLOTS
+from worker.errors import ClickscoreError
+
+Change = tuple[bytes, bytes | None]
+
+SCHEMA = 1
+PARTITION_KEY = b"p:"
+_PROFILE_HEAD = b'{"schema":%d,"layout":%d,"row":"' % (SCHEMA, at.LAYOUT_VERSION)
+
+
+class StateRefused(ClickscoreError):
+    """A changelog record that this program must not read: newer than the program, or damaged."""
+
+
+def profile_key(user_id: str) -> bytes:
+    """The key of a user's profile."""
+    return b"u:" + user_id.encode()
+
+
+def decision_key(user_id: str, offset: int, mark: int) -> bytes:
+    """The key of a pending decision."""
+    return b"d:" + user_id.encode() + f":{offset}.{mark}".encode()
+
+
+def label_key(code: int) -> bytes:
+    """The key of the text behind a hash."""
+    return f"l:{code:x}".encode()
+
+
+def profile_value(row: NDArray[np.float64]) -> bytes:
+    """A profile's record: the bytes of its row."""
+    return b'%s%s"}' % (_PROFILE_HEAD, base64.b64encode(row.astype("<f8").tobytes()))
+
+
+def decision_value(decisions: Decisions, place: int) -> bytes:
+    """A pending decision's record: everything that its example will need."""
+    return orjson.dumps(
+        {
+            "schema": SCHEMA,
+            "layout": LAYOUT,
+            "time_ms": int(decisions.time_ms[place]),
+            "offset": int(decisions.offset[place]),
+            "mark": int(decisions.mark[place]),
+            "draw": float(decisions.draw[place]),
+            "final_ms": int(decisions.final_ms[place]),
+            "weight": float(decisions.weight[place]),
+            "models": decisions.models[decisions.model[place]],
+            "bins": base64.b64encode(decisions.bins[place].astype("<i4").tobytes()).decode(),
+            "raw": decisions.raw[place].tolist(),
+            "p": decisions.p[place].tolist(),
+            "outcome": decisions.outcome[place].tolist(),
+            "seen": decisions.seen[place].tolist(),
+            "level": decisions.level[place].tolist(),
+            "announced": decisions.announced[place].tolist(),
+        }
+    )
+
+
+@dataclass(slots=True)
+class Restored:
+    """A partition's changelog, read to its end: the latest value of every live key.
+
+    Records are checked as they come and put into columns at the end: a restart reads hundreds of thousands of them.
+    """
+
+    profiles: dict[str, bytes] = field(default_factory=dict)  # the bytes of a row
+    decisions: dict[bytes, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    labels: dict[int, str] = field(default_factory=dict)
+    partition: dict[str, Any] = field(default_factory=dict)
+
+    def apply(self, key: bytes | None, value: bytes | None) -> None:
+        """Take one changelog record, in the order of offsets."""
+        kind, name = (key or b"")[:2], (key or b"")[2:].decode("utf-8", "surrogateescape")
+        if kind == b"u:":
+            self._profile(name, value)
+        elif kind == b"d:":
+            self._decision(key or b"", name, value)
+        elif kind == b"l:":
+            if value is not None:
+                self._label(name, value)
+        elif kind == PARTITION_KEY:
+            self._partition(value)
+        else:
+            raise StateRefused("a changelog record has an unknown kind of key", repr(key), "point the worker at the changelog topic that it wrote")
+
+    def _profile(self, user_id: str, value: bytes | None) -> None:
+        if value is None:
+            self.profiles.pop(user_id, None)
+            return
+        if value.startswith(_PROFILE_HEAD):  # as this program writes it: no need to look at it as JSON
+            try:
+                row = binascii.a2b_base64(value[len(_PROFILE_HEAD) : -2], strict_mode=True)
+            except ValueError as error:
+                raise _unreadable("a profile", error, f"profile of {user_id!r}") from None
+        else:
+            row = self._profile_row(value, f"profile of {user_id!r}")
+        if len(row) != 8 * at.WIDTH:
+            raise _unreadable("a profile", f"it has {len(row) / 8:g} numbers, not {at.WIDTH}", f"profile of {user_id!r}")
+        self.profiles[user_id] = row
+
+    def _profile_row(self, value: bytes, where: str) -> bytes:
+        record = self._loads(value, where)
+        try:
+            if record["layout"] > at.LAYOUT_VERSION:
+                raise StateRefused(
+                    f"a profile has layout {record['layout']}, this program knows up to {at.LAYOUT_VERSION}",
+                    where,
+                    "run the newer program, or let this one start with a new group and an empty changelog",
+                )
+            return binascii.a2b_base64(record["row"], strict_mode=True)
+        except (KeyError, ValueError, TypeError) as error:
+            raise _unreadable("a profile", error, where) from None
+
+    def profile_rows(self) -> NDArray[np.float64]:
+        """All profiles' rows, in the order of `profiles`."""
+        return np.frombuffer(b"".join(self.profiles.values()), dtype="<f8").reshape(-1, at.WIDTH)
+
+    def _decision(self, key: bytes, name: str, value: bytes | None) -> None:
+        if value is None:
+            self.decisions.pop(key, None)
+            return
+        record = self._loads(value, f"decision {name}")
+        if record.get("layout") != LAYOUT:  # bins of another form of the scorecard mean nothing here: the decision is let go
+            self.decisions.pop(key, None)
+            return
+        try:
+            record.setdefault("seen", [SKIPPED] * len(record["models"]))  # a program that did not look wrote it
+            record.setdefault("level", [0.0] * len(record["models"]))
+            targets = len(record["models"])
+            sound = (
+                type(record["time_ms"]) is int
+                and type(record["offset"]) is int
+                and type(record["mark"]) is int
+                and type(record["final_ms"]) is int
+                and record["draw"] + record["weight"] > 0
+                and len(record["raw"]) == len(record["p"]) == len(record["outcome"]) == len(record["announced"]) == targets
+                and len(record["seen"]) == len(record["level"]) == targets
+            )
+            bins = record["bins"] = binascii.a2b_base64(record["bins"], strict_mode=True)
+            sound = sound and len(bins) == 4 * len(SLOTS)
+        except (KeyError, ValueError, TypeError) as error:
+            raise _unreadable("a decision", error, f"decision {name}") from None
+        if not sound:
+            raise _unreadable("a decision", "its fields do not belong together", f"decision {name}")
+        self.decisions[key] = (name.rsplit(":", 1)[0], record)
+
+    def _label(self, name: str, value: bytes) -> None:
+        try:
+            self.labels[int(name, 16)] = str(orjson.loads(value))
+        except ValueError as error:
+            raise _unreadable("a text", error, f"label {name}") from None
+
+    def _partition(self, value: bytes | None) -> None:
+        self.partition = {} if value is None else self._loads(value, "partition state")
+        if not self.partition:
+            return
+        try:
+            sound = type(self.partition["watermark_ms"]) is int and isinstance(self.partition["outages"], dict)
+            for offset, waiting, seen in self.partition["held"]:
+                sound = sound and type(offset) is int and type(seen) is int and base64.b64decode(waiting, validate=True) is not None
+        except (KeyError, ValueError, TypeError) as error:
+            raise _unreadable("the partition's state", error, "partition state") from None
+        if not sound:
+            raise _unreadable("the partition's state", "its fields have the wrong types", "partition state")
+
+    def _loads(self, value: bytes, where: str) -> dict[str, Any]:
+        try:
+            record: Any = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise _unreadable("a changelog record", f"not JSON: {error}", where) from None
+        schema = record.get("schema") if isinstance(record, dict) else None
+        if type(schema) is not int:
+            raise _unreadable("a changelog record", "it names no schema", where)
+        if schema > SCHEMA:
+            raise StateRefused(f"state was written by a newer program (schema {schema}, this one knows {SCHEMA})", where, "run the newer program")
+        return cast("dict[str, Any]", record)
+
+
+def _unreadable(what: str, why: object, where: str) -> StateRefused:
+    return StateRefused(f"{what} cannot be read: {why}", where, "write a tombstone for this key to go on without it, or restore the topic from a backup")

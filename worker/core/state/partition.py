@@ -1,0 +1,101 @@
+"""What a partition remembers beside its profiles and decisions, and how all of it becomes changelog records."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from worker.core.event_time.outage import OutageDetector
+from worker.core.event_time.watermark import Held, Watermark
+from worker.core.labels.decisions import Decisions
+from worker.core.labels.looks import Looks
+from worker.core.profiles.profiles import Profiles
+from worker.core.state.changelog import PARTITION_KEY, Change, Restored, StateRefused, decision_key, decision_value, label_key, profile_key, profile_value
+
+Ints = NDArray[np.int64]
+
+LABEL_LIMIT = 50_000  # texts remembered behind hashes; a value beyond them is shown as its hash
+
+
+class PartitionState:
+    """The texts behind hashes, the events that wait for confirmation, and the records of everything that changed."""
+
+    def __init__(self, watermark: Watermark, outages: OutageDetector, looks: Looks) -> None:
+        self.watermark = watermark
+        self.outages = outages
+        self.looks = looks
+        self.labels: dict[int, str] = {}
+        self.held: list[tuple[int, bytes]] = []  # offset and bytes of each event in watermark.held
+
+    def learn_labels(self, labels: dict[int, str]) -> list[Change]:
+        """Remember texts seen for the first time."""
+        known = self.labels
+        changes: list[Change] = []
+        for code, text in labels.items():
+            if code not in known and len(known) < LABEL_LIMIT:
+                known[code] = text
+                changes.append((label_key(code), orjson.dumps(text)))
+        return changes
+
+    def hold(self, held: list[tuple[int, bytes]]) -> None:
+        """The events that go on waiting."""
+        self.held = held
+
+    def partition_change(self) -> Change:
+        """The partition's own record."""
+        held = [[offset, base64.b64encode(value).decode(), h.seen] for (offset, value), h in zip(self.held, self.watermark.held, strict=True)]
+        state = {"schema": 1, "watermark_ms": self.watermark.value, "outages": self.outages.state(), "held": held, "tallies": self.looks.state()}
+        return PARTITION_KEY, orjson.dumps(state)
+
+    def profile_keys(self, user_ids: list[str]) -> list[bytes]:
+        """The changelog keys of users."""
+        return [profile_key(user) for user in user_ids]
+
+    def profile_changes(self, profiles: Profiles, rows: Ints) -> list[Change]:
+        """One record for each of these rows whose user is still remembered."""
+        changes: list[Change] = []
+        for row in np.sort(rows).tolist():
+            user = profiles.user_of[row]
+            if user is not None:
+                changes.append((profile_key(user), profile_value(profiles.rows[row])))
+        return changes
+
+    def tombstones(self, profiles: Profiles, decisions: Decisions) -> list[Change]:
+        """Tombstones of written decisions that are gone."""
+        changes: list[Change] = [(decision_key(profiles.user_of[row] or "", offset, mark), None) for row, offset, mark in decisions.removed]
+        decisions.removed.clear()
+        return changes
+
+    def decision_changes(self, profiles: Profiles, decisions: Decisions) -> list[Change]:
+        """Records of new and changed decisions, and tombstones of those that are gone."""
+        changes = self.tombstones(profiles, decisions)
+        for place in sorted(decisions.touched):
+            row = int(decisions.row[place])
+            key = decision_key(profiles.user_of[row] or "", int(decisions.offset[place]), int(decisions.mark[place]))
+            changes.append((key, decision_value(decisions, place)))
+            decisions.written[place] = True
+        decisions.touched.clear()
+        return changes
+
+    def restore(self, changelog: Restored) -> None:
+        """Take over a partition's record and texts."""
+        self.labels.update(changelog.labels)
+        record = changelog.partition
+        if record:
+            self.watermark.value = record["watermark_ms"]
+            try:
+                self.outages.restore(record["outages"])
+            except (KeyError, ValueError, TypeError) as error:
+                todo = "run the program that wrote it, or write a tombstone for this key to learn the input's habit anew"
+                raise StateRefused(f"what is known of outages cannot be read: {error}", "partition state", todo) from None
+            try:
+                self.looks.restore(record.get("tallies", []))
+            except (ValueError, TypeError) as error:
+                todo = "run the program that wrote it, or write a tombstone for this key to begin without"
+                raise StateRefused(f"the tallies of an hour cannot be read: {error}", "partition state", todo) from None
+            self.held = [(offset, base64.b64decode(value)) for offset, value, _ in record["held"]]
+            # users and times of waiting events are read again when they are decoded; only how long they waited is state
+            self.watermark.held = [Held(position, "", 0, seen) for position, (_, _, seen) in enumerate(record["held"])]
