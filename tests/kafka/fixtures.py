@@ -2,8 +2,7 @@
 
 tests/kafka has no __init__.py on purpose: with one, pytest would import this folder under the name `kafka`, which is the client's.
 
-Where no broker can be had, the tests that need one are not run, and the summary says so loudly; with CI=true they fail instead.
-A broker that is there and does not start is a failure everywhere.
+Where no broker can be had, tests/machine.py says so. A broker that is there and does not start is a failure everywhere.
 """
 
 from __future__ import annotations
@@ -12,16 +11,15 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import pytest
 
 from tests.kafka.certificates import Authority, Certificate, OpensslMissing
 from tests.kafka.proxy import Proxy
+from tests.machine import had
 from worker.demo.broker import Broker, BrokerMissing, BrokerOptions, Image, Jars, Listener, Running, find
 
-NOT_RUN = "needs what is missing here: see KAFKA IS NOT TESTED"
-REASON = pytest.StashKey[str]()
 PROXIED = "PROXIED"  # the listener that advertises the proxy
 # What would take a broker some ten seconds by default: seeing that it was killed, and aborting a transaction that was left open.
 IMPATIENT = {
@@ -32,7 +30,6 @@ IMPATIENT = {
 
 BOSS, GUEST, PASSWORD = "boss", "guest", "to-be-or-not"  # users of secure_broker
 
-T = TypeVar("T")
 StartBroker = Callable[..., Broker]
 FreshName = Callable[[str], str]
 
@@ -46,7 +43,7 @@ def broker_source(pytestconfig: pytest.Config) -> Jars | Image:
             print(f"\n{what}", flush=True)
 
     ours = {name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP"}
-    source = had(pytestconfig, lambda: find(ours, say=say))
+    source = had("Kafka", lambda: find(ours, say=say), BrokerMissing)
     assert not isinstance(source, Running)
     return source
 
@@ -118,9 +115,9 @@ class SecureBroker(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def secure_broker(start_broker: StartBroker, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> SecureBroker:
+def secure_broker(start_broker: StartBroker, tmp_path_factory: pytest.TempPathFactory) -> SecureBroker:
     """Listeners SSL, SSL_MUTUAL (a client certificate is required), SASL_PLAINTEXT and SASL_SSL, and PLAINTEXT to set things up."""
-    authority = had(pytestconfig, lambda: Authority(tmp_path_factory.mktemp("certificates")))
+    authority = had("openssl", lambda: Authority(tmp_path_factory.mktemp("certificates")), OpensslMissing)
     server, client = authority.issue("broker").bundle_file, authority.issue("client")
     listeners = (
         Listener("SSL", "SSL", certificate=server),
@@ -145,26 +142,3 @@ def fresh_name(request: pytest.FixtureRequest) -> FreshName:
 def topic_name(fresh_name: FreshName) -> str:
     """The name of a topic that only this test has; it is not created."""
     return fresh_name("topic")
-
-
-def had(config: pytest.Config, find_or_make: Callable[[], T]) -> T:
-    """What tests need from this machine. Where it is missing, the test ends: with CI=true as failed, else as not run; the summary says why, once for all."""
-    try:
-        return find_or_make()
-    except (BrokerMissing, OpensslMissing) as missing:
-        config.stash[REASON] = str(missing)
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        pytest.fail(NOT_RUN, pytrace=False)
-    pytest.skip(NOT_RUN)
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
-    yield  # the last word is ours
-    reason = terminalreporter.config.stash.get(REASON, "")
-    if reason:
-        reports = [report for outcome in ("skipped", "failed", "error") for report in terminalreporter.stats.get(outcome, [])]
-        count = sum(NOT_RUN in str(report.longrepr) for report in reports)
-        terminalreporter.section("KAFKA IS NOT TESTED", sep="!", red=True, bold=True)
-        terminalreporter.line(f"{count} tests were NOT RUN, as they need what is missing here:", red=True, bold=True)
-        terminalreporter.line(reason)

@@ -1,21 +1,12 @@
-"""The fixtures that give tests a broker, and what is said where there is none."""
+"""The fixtures that give tests a broker. What is said where there is none is in tests/test_machine.py."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import kafka
-import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from tests.kafka.fixtures import FreshName
 from worker.demo.broker import Broker
-
-ROOT = Path(__file__).parents[2]
-NEEDING = "def test_one(bootstrap):\n    assert bootstrap\ndef test_two(broker):\n    assert broker\ndef test_three():\n    assert True\n"
 
 
 def test_a_record_goes_to_the_broker_and_back(bootstrap: str, topic_name: str) -> None:
@@ -45,29 +36,3 @@ def test_the_folder_does_not_take_the_name_of_the_client(broker: Broker) -> None
     """With an __init__.py in tests/kafka, pytest would make `kafka` mean this folder."""
     assert __name__ == "tests.kafka.test_fixtures"
     assert broker.running
-
-
-@pytest.mark.parametrize(("ci", "outcome"), [("", "1 passed, 2 skipped"), ("true", "1 passed, 2 errors")])
-def test_without_a_broker_it_is_said_loudly_and_fails_in_ci(tmp_path: Path, ci: str, outcome: str) -> None:
-    (tmp_path / "test_needing.py").write_text(NEEDING)
-    environment = {**{name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}, "CI": ci, "KAFKA_HOME": str(tmp_path)}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "tests.kafka.fixtures",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(tmp_path),
-        "-c",
-        os.devnull,
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)}, check=False, capture_output=True, text=True)
-    assert outcome in done.stdout.splitlines()[-1].replace(" in ", " in\n").splitlines()[0]
-    assert done.stdout.count("!! KAFKA IS NOT TESTED !!") == 1
-    assert "2 tests were NOT RUN" in done.stdout
-    assert done.stdout.count("KAFKA_HOME is no unpacked Kafka") == 1
-    assert done.returncode == (1 if ci else 0)
