@@ -163,7 +163,7 @@ def environment(bin_folder: Path, port: int = 0) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "HOME": str(bin_folder),
         "LC_ALL": "C.UTF-8",
-        "CLICKSCORE_SERVICE__METRICS_PORT": str(port),
+        "CLICKSCORE_ENDPOINT__PORT": str(port),
         "CLICKSCORE_SERVICE__TURN_EVENTS": "250",
         "CLICKSCORE_SERVICE__SNAPSHOT_EXAMPLES": "50",
     }

@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "core": {"core", "errors"},
     "log": {"log", "errors"},
     "kafka_settings": {"core", "log", "errors"},
-    "settings": {"kafka_settings", "core", "errors"},
+    "endpoint_settings": {"kafka_settings", "core", "errors"},
+    "settings": {"kafka_settings", "endpoint_settings", "core", "errors"},
     "configuration": {"configuration", "settings", "core", "errors"},
     "service": {"service", "log", "settings", "core", "errors"},
 }

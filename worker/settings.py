@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.core.settings import UNITS_MS, CoreSettings, Positive, Section, TargetSettings, default_targets, written
+from worker.endpoint_settings import EndpointSettings
 from worker.kafka_settings import KafkaSettings
 
 # A target's table lies beside these keys in a score record, so that it cannot bear one of their names.
@@ -42,15 +43,8 @@ def _topic_name(name: str) -> str:
     return name
 
 
-def _host(host: str) -> str:
-    if not host or re.search(r"[\s/]", host):
-        raise ValueError(f"{host!r} is not a host name or address: write one such as '127.0.0.1'")
-    return host
-
-
 TargetName = Annotated[str, AfterValidator(_target_name)]
 TopicName = Annotated[str, AfterValidator(_topic_name)]
-Host = Annotated[str, AfterValidator(_host)]
 
 
 class TopicSettings(Section):
@@ -73,7 +67,7 @@ class TopicSettings(Section):
 
 
 class ServiceSettings(Section):
-    """How the worker runs: its turns, its roles, its ports and its logs. None of it changes a score."""
+    """How the worker runs: its turns, its roles and its logs. None of it changes a score."""
 
     roles: tuple[Literal["scorer", "trainer"], ...] = Field(
         ("scorer", "trainer"), min_length=1, description="What this worker does; a scorer without a trainer goes on with the last model."
@@ -96,8 +90,6 @@ class ServiceSettings(Section):
         alias="patience",
         description="A worker that cannot reach its log for this long ends with exit code 1, for its supervisor to start anew.",
     )
-    metrics_host: Host = Field("127.0.0.1", description="Address that the metrics are served on; loopback unless it is opened on purpose.")
-    metrics_port: int = Field(9108, ge=0, le=65535, description="Port that the metrics are served on; 0 serves none.")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="Form of the log: auto is console on a terminal and json elsewhere.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severity that is logged.")
 
@@ -118,6 +110,7 @@ class Settings(CoreSettings, BaseSettings):
     )
     topics: TopicSettings = TopicSettings()
     service: ServiceSettings = ServiceSettings()
+    endpoint: EndpointSettings = EndpointSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     kafka: KafkaSettings = KafkaSettings()
 

@@ -21,7 +21,7 @@ class Shop:
         self.names = {short: fresh_name(short) for short in SHORT}
         self.group = fresh_name("group")
         self.file = folder / "clickscore.toml"
-        lines = [f'service = {{ group = "{self.group}", metrics_port = 0, log_format = "json" }}', "[topics]"]
+        lines = [f'service = {{ group = "{self.group}", log_format = "json" }}', "endpoint = { port = 0 }", "[topics]"]
         lines += [f'{short} = "{name}"' for short, name in self.names.items()]
         self.file.write_text("\n".join([*lines, "[kafka]", *(f'{key} = "{value}"' for key, value in kafka.items())]) + "\n")
 

@@ -18,8 +18,9 @@ CONFIGURATION = """\
 [targets.purchase]
 horizon = "1 d"
 abstain_below = 1
+[endpoint]
+port = 0
 [service]
-metrics_port = 0
 member = "m"
 turn_events = 100
 snapshot_examples = 20

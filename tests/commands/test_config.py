@@ -60,7 +60,7 @@ def test_show_says_where_each_value_was_written(shop: Path) -> None:
         "reasons = 5  # clickscore.toml, line 1, column 1",
         'horizon = "90 min"  # clickscore.toml, line 7, column 1',
         "enabled = false  # clickscore.toml, line 9, column 1",
-        "metrics_port = 9108  # default",
+        "port = 9108  # default",
     ]:
         assert line in lines
 
@@ -83,7 +83,7 @@ def test_a_terminal_gets_a_table(shop: Path) -> None:
     assert re.search(r"^key +value +from", text)
     assert re.search(r'targets\.cart\.horizon +"90 min" +clickscore\.toml, line 7, column 1', text)
     assert re.search(r"targets\.churn\.enabled +false +clickscore\.toml, line 9, column 1", text)
-    assert re.search(r"service\.metrics_port +9108 +default", text)
+    assert re.search(r"endpoint\.port +9108 +default", text)
 
 
 def test_check_looks_at_the_named_file_alone(shop: Path) -> None:

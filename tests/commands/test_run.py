@@ -32,9 +32,9 @@ def test_a_port_that_is_taken_ends_it_with_78(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        refused = clickscore("run", "--embedded", "shop.db", "--metrics-port", str(taken.getsockname()[1]), cwd=tmp_path)
+        refused = clickscore("run", "--embedded", "shop.db", "--endpoint-port", str(taken.getsockname()[1]), cwd=tmp_path)
     assert refused.returncode == 78
-    assert "--metrics-port" in refused.stderr
+    assert "--endpoint-port" in refused.stderr
 
 
 def test_roles_that_do_not_exist_end_it_with_78_and_name_the_flag(tmp_path: Path) -> None:

@@ -33,12 +33,13 @@ horizon = "1 d"
 {more}
 [service]
 group = "{group}"
-metrics_port = 0
 log_format = "json"
 turn_events = {turn_events}
 snapshot_examples = {snapshot_examples}
 snapshot_wait = "{snapshot_wait}"
 patience = "90 s"
+[endpoint]
+port = 0
 [kafka]
 bootstrap = "{bootstrap}"
 client = "{client}"

@@ -42,12 +42,13 @@ horizon = "1 d"
 [targets.churn]
 horizon = "1 d"
 [service]
-metrics_port = 0
 member = "m"
 log_level = "error"
 turn_events = 70
 snapshot_examples = 40
 snapshot_wait = "200 ms"
+[endpoint]
+port = 0
 """
 EVENTS, SCORES, PROFILES, EXAMPLES, MODELS, DEAD = (
     f"click{name}" for name in ("stream.events", "score.scores", "score.profiles", "score.examples", "score.models", "score.deadletter")

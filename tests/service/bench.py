@@ -51,13 +51,12 @@ def settings_of(**changed: Any) -> Settings:
         "turn_events": 60,
         "turn_wait": "1 ms",
         "snapshot_examples": 1,
-        "metrics_port": 0,
         "member": "m",
         "log_level": "debug",
         **changed.pop("service", {}),
     }
     targets = {"purchase": {"horizon": "1 d"}, "churn": {"horizon": "1 d"}}
-    return Settings(**{"service": service, "targets": targets, "seed": 3, **changed})
+    return Settings(**{"service": service, "endpoint": {"port": 0}, "targets": targets, "seed": 3, **changed})
 
 
 @cache

@@ -80,7 +80,7 @@ def test_a_port_that_is_taken_is_said_with_what_to_do() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(PortTaken, match=rf"127.0.0.1:{port}(.|\n)*--metrics-port"):
+        with pytest.raises(PortTaken, match=rf"127.0.0.1:{port}(.|\n)*--endpoint-port"):
             Metrics(["purchase"]).serve("127.0.0.1", port)
 
 

@@ -18,7 +18,9 @@ def run(
         typer.Option("--member", metavar="NAME", help="Name of this worker, the same after a restart: it keeps its partitions by it; else the host's."),
     ] = None,
     roles: Annotated[str | None, typer.Option("--roles", metavar="ROLES", help="scorer, trainer, or both: scorer,trainer (the default).")] = None,
-    metrics_port: Annotated[int | None, typer.Option("--metrics-port", metavar="N", help="Serve metrics on this port; 0 serves none.")] = None,
+    endpoint_port: Annotated[
+        int | None, typer.Option("--endpoint-port", metavar="N", help="Serve the page, metrics and probes on this port; 0 serves nothing.")
+    ] = None,
     partitions: PartitionsOption = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -37,7 +39,7 @@ def run(
         **log_flags(embedded, bootstrap),
         "--member": ("service.member", member),
         "--roles": ("service.roles", _listed(roles)),
-        "--metrics-port": ("service.metrics_port", metrics_port),
+        "--endpoint-port": ("endpoint.port", endpoint_port),
     }
     settings = load(config, assignments or (), options).settings
     try:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from worker.configuration.fields import Path, default_of, leaf_at
+from worker.configuration.fields import HIDDEN, Path, default_of, is_secret, leaf_at
 from worker.configuration.load import Loaded
 from worker.configuration.writing import toml_key, toml_value
 from worker.core.settings import default_targets
 from worker.settings import file_form
-
-HIDDEN = "(hidden)"
 
 
 class Row(NamedTuple):
@@ -49,18 +47,12 @@ def is_default(row: Row) -> bool:
     return leaf is not None and bool(default_of(leaf) == row.value)
 
 
-def _is_secret(path: Path) -> bool:
-    leaf = leaf_at(path)
-    extra = leaf.field.json_schema_extra if leaf else None
-    return isinstance(extra, dict) and bool(extra.get("secret"))
-
-
 def _rows(loaded: Loaded, table: dict[str, Any], prefix: Path) -> Iterator[Row]:
     """Yield a table's own values before those of the tables in it, the order that TOML reads best in."""
     inner = {key: value for key, value in table.items() if isinstance(value, dict) and value}
     for key, value in table.items():
         if key not in inner:
             path = (*prefix, key)
-            yield Row(path, HIDDEN if value and _is_secret(path) else value, loaded.origin(path))
+            yield Row(path, HIDDEN if value and is_secret(path) else value, loaded.origin(path))
     for key, value in inner.items():
         yield from _rows(loaded, value, (*prefix, key))

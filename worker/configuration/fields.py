@@ -13,6 +13,7 @@ from worker.core.settings import Section, TargetSettings, default_targets
 from worker.settings import Settings, file_form
 
 ENVIRONMENT_PREFIX = "CLICKSCORE_"
+HIDDEN = "(hidden)"  # what is shown of a secret
 Path = tuple[str, ...]
 
 
@@ -64,6 +65,13 @@ def leaf_at(path: Path) -> Leaf | None:
         return None
     name, field = keys_of(section)[path[-1]]
     return Leaf(path, section, name, field)
+
+
+def is_secret(path: Path) -> bool:
+    """Tell whether the value at a path must not be shown."""
+    leaf = leaf_at(path)
+    extra = leaf.field.json_schema_extra if leaf else None
+    return isinstance(extra, dict) and bool(extra.get("secret"))
 
 
 def leaves() -> Iterator[Leaf]:

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic_core import ErrorDetails
 
-from worker.configuration.fields import Leaf, Path, annotation_at, default_of, is_section, keys_of, leaf_at, leaves
+from worker.configuration.fields import HIDDEN, Leaf, Path, annotation_at, default_of, is_secret, is_section, keys_of, leaf_at, leaves
 from worker.configuration.writing import toml_value
 from worker.errors import Problem
 
@@ -50,7 +50,7 @@ def _refusal(error: ErrorDetails, path: Path, where_is: WhereIs) -> Problem:
     if kind == "value_error":
         what, _, todo = str(error["ctx"]["error"]).rpartition(": ")
         return Problem(f"{_dotted(path)}: {what or todo}", where, todo if what else "")
-    what = f"{_dotted(path)} is {_shown(given)}"
+    what = f"{_dotted(path)} is {_shown(path, given)}"
     if kind == "literal_error":
         return Problem(what, where, _nearest_choice(str(given), str(error["ctx"]["expected"])))
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
@@ -66,7 +66,7 @@ def _wrong_type(path: Path, given: Any, where: str) -> Problem:
     todo = f"write {wanted}: [{'.'.join(path)}]" if wanted == "a table" else f"write {wanted}"
     if leaf is not None and wanted != "a table":
         todo += f", for example {path[-1]} = {_example(leaf)}"
-    return Problem(f"{_dotted(path)} is {_shown(given)}, not {wanted}", where, todo)
+    return Problem(f"{_dotted(path)} is {_shown(path, given)}, not {wanted}", where, todo)
 
 
 def _dotted(path: Path) -> str:
@@ -74,8 +74,10 @@ def _dotted(path: Path) -> str:
     return "".join(f"[{key}]" if key.isdigit() else f".{key}" for key in path).lstrip(".")
 
 
-def _shown(given: Any) -> str:
-    """Show a value as the file would hold it, cut where it is long."""
+def _shown(path: Path, given: Any) -> str:
+    """Show a value as the file would hold it, cut where it is long; a secret is not shown, even where it is no text."""
+    if any(is_secret(path[:end]) for end in range(1, len(path) + 1)):
+        return HIDDEN
     text = toml_value(given) if isinstance(given, bool | int | float | str | list | dict) else repr(given)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 

@@ -45,9 +45,10 @@ LOOK_S, READ_AT_ONCE, OWNERS_EVERY_S = 0.05, 10_000, 0.5
 CONFIGURATION = """\
 [service]
 group = "{group}"
-metrics_port = 0
 log_format = "json"
 snapshot_wait = "5 s"
+[endpoint]
+port = 0
 [topics]
 """
 

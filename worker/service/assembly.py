@@ -64,10 +64,10 @@ def run_service(settings: Settings, partitions: int | None = None) -> None:
     with ExitStack() as closing:
         stop = Stop(happened)
         closing.enter_context(stop.on_signals())
-        endpoint = metrics.serve(service.metrics_host, service.metrics_port)
+        endpoint = metrics.serve(settings.endpoint.host, settings.endpoint.port)
         if endpoint:
             closing.callback(endpoint.close)
-        address = f"http://{service.metrics_host}:{service.metrics_port}/metrics" if endpoint else ""
+        address = f"http://{settings.endpoint.host}:{settings.endpoint.port}/metrics" if endpoint else ""
         happened.worker_started(service.roles, place(settings), member_name(settings), address)
         log = patience_of(settings, clock, happened, stop).call("open log", open_log, settings, partitions)
         closing.callback(log.close)

@@ -124,7 +124,7 @@ class Metrics:
             raise PortTaken(
                 f"the metrics cannot be served: {getattr(error, 'strerror', None) or error}",
                 f"{host}:{port}",
-                "stop what listens there, or choose another port with --metrics-port (0 serves none)",
+                "stop what listens there, or choose another port with --endpoint-port (0 serves none)",
             ) from None
         return Endpoint(server, thread)
 
