@@ -7,6 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
 PY := $(VENV)/bin/python
+TEST_PROCESSES := 3 # most Kafka tests wait; a file stays in one process, as each process has a broker of its own
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo demo-kafka test faults check bench docs lock clean
@@ -20,8 +21,8 @@ demo: $(VENV)/.run-ready ## live scores of a synthetic shop, in this terminal
 demo-kafka: $(VENV)/.run-ready ## the same shop on a real Kafka broker; a worker is killed and replaced, and everything counted
 	@$(VENV)/bin/clickscore demo --kafka
 
-test: $(VENV)/.test-ready ## all tests; fails below 95 % line coverage of worker/core
-	@$(PY) -m pytest --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
+test: $(VENV)/.test-ready ## all tests, in three processes; fails below 95 % line coverage of worker/core; PYTEST_ARGS="-n 0 tests/core" runs a part in one
+	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
 
 faults: $(VENV)/.test-ready ## every fault of docs/faults.md on a real Kafka, some 20 min; CASES=zombie runs a part, FAULT_SEED=7 repeats
 	@$(PY) -m tests.faults.matrix
@@ -40,6 +41,8 @@ docs: $(VENV)/.run-ready ## write the pages that are generated from the code
 	@mkdir -p docs
 	@$(PY) -m worker.configuration.reference > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
+	@$(PY) -m worker.service.telemetry.reference > docs/telemetry.md.new
+	@mv docs/telemetry.md.new docs/telemetry.md
 
 lock: ## pin the newest allowed versions of what is depended on (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv on the PATH: install it with 'pip install uv'" >&2; exit 1; }
