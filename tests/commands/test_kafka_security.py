@@ -17,10 +17,10 @@ from worker.configuration import load
 from worker.log.errors import LogError
 from worker.service.assembly import build_loop
 from worker.service.clock import SystemClock
-from worker.service.happenings import Happenings
-from worker.service.logging import open_logger
 from worker.service.loop import Stop
-from worker.service.metrics import Metrics
+from worker.service.telemetry.happenings import Happenings
+from worker.service.telemetry.logging import open_logger
+from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import open_log
 
 PAGE = Path(__file__).parents[2] / "docs" / "kafka.md"

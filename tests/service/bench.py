@@ -16,11 +16,11 @@ from worker.demo.shop import Shop, ShopSettings
 from worker.log.contract import Message, OnGap, Polled, Start, TopicPartition, Turns
 from worker.log.embedded import EmbeddedLog
 from worker.service.assembly import build_loop
-from worker.service.happenings import Happenings
-from worker.service.logging import open_logger
 from worker.service.loop import Loop, Stop
-from worker.service.metrics import Metrics
 from worker.service.sender import send_lines
+from worker.service.telemetry.happenings import Happenings
+from worker.service.telemetry.logging import open_logger
+from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import create_topics
 from worker.settings import Settings
 

@@ -15,13 +15,13 @@ from worker.log.embedded import EmbeddedLog
 from worker.service.assembly import build_loop
 from worker.service.clock import SystemClock
 from worker.service.first_scores import RescoreRefused, Span
-from worker.service.happenings import Happenings
-from worker.service.logging import open_logger
 from worker.service.loop import Stop
-from worker.service.metrics import Metrics
 from worker.service.replay import Replay
 from worker.service.rescore import Rescore
 from worker.service.sender import send_lines
+from worker.service.telemetry.happenings import Happenings
+from worker.service.telemetry.logging import open_logger
+from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import connect, create_topics
 from worker.settings import Settings
 

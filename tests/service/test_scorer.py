@@ -173,7 +173,7 @@ def test_a_fenced_turn_is_given_up_and_done_again_from_the_committed_state() -> 
         return bench
 
     fenced = scored_alone([None, None, Fenced("another has it"), None, Fenced("again")])
-    assert fenced.metric("turns_fenced_total") == 2
+    assert fenced.metric("turns_fenced_total", role="scorer") == 2
     assert fenced.metric("events_read_total") == len(LINES)
     assert fenced.written() == scored_alone([]).written()
 

@@ -129,8 +129,8 @@ def test_the_log_loss_of_what_was_published_is_told_beside_that_of_the_base_rate
     bench = with_examples(snapshot_examples=1)
     bench.loop().turn()
     for target in TARGETS:
-        assert 0 < bench.metric("log_loss", target=target) < 1
-        assert 0 <= bench.metric("log_loss_baseline", target=target) < 0.7
+        assert 0 < bench.metric("log_loss", target=target, cause="event", model="published") < 1
+        assert 0 <= bench.metric("log_loss_baseline", target=target, cause="event") < 0.7
 
 
 def test_a_snapshot_that_does_not_fit_its_position_is_reported() -> None:

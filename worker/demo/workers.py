@@ -22,10 +22,10 @@ from typing import Any, NamedTuple, Self, TextIO
 from worker.errors import ClickscoreError
 from worker.service.assembly import build_loop
 from worker.service.clock import SystemClock
-from worker.service.happenings import Committed, Happenings
-from worker.service.logging import open_logger
 from worker.service.loop import Stop
-from worker.service.metrics import Metrics
+from worker.service.telemetry.happenings import Committed, Happenings
+from worker.service.telemetry.logging import open_logger
+from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import open_log
 from worker.settings import Settings
 

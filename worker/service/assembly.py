@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from worker.log.contract import Log
 from worker.log.embedded import EmbeddedLog
 from worker.service.clock import Clock, SystemClock
-from worker.service.happenings import Happenings
 from worker.service.housekeeping import Housekeeping
-from worker.service.logging import open_logger
 from worker.service.loop import Loop, Stop
 from worker.service.memory import collect_rarely
-from worker.service.metrics import Metrics
 from worker.service.models import Models
 from worker.service.patience import Patience
 from worker.service.scorer import Scorer
+from worker.service.telemetry.happenings import Happenings
+from worker.service.telemetry.logging import open_logger
+from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import open_log, place
 from worker.service.trainer import Trainers
 from worker.settings import Settings

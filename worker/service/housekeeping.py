@@ -7,7 +7,7 @@ import threading
 from worker.log.contract import Log
 from worker.log.errors import LogUnavailable
 from worker.service.clock import Clock
-from worker.service.happenings import Happenings
+from worker.service.telemetry.happenings import Happenings
 
 LOOK_EVERY_S = 30.0
 LEAST_RECORDS = 50_000  # of a topic, written since the last time: below it cleaning costs more than it gives

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from worker.service.clock import Clock
-from worker.service.happenings import Happenings
 from worker.service.scorer import Scorer
+from worker.service.telemetry.happenings import Happenings
 from worker.service.trainer import Trainers
 
 WAIT_S = 0.2  # for input, while there is nothing to do; also how long a signal may go unnoticed

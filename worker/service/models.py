@@ -18,8 +18,8 @@ from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.core.settings import TargetSettings
 from worker.errors import ClickscoreError
 from worker.log.contract import Log, Record
-from worker.service.happenings import Happenings
 from worker.service.patience import Patience
+from worker.service.telemetry.happenings import Happenings
 from worker.settings import Settings
 
 AT_ONCE = 16  # snapshots are large

@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from worker.log.errors import LogUnavailable, UnknownTopic
 from worker.service.clock import Clock
-from worker.service.happenings import Happenings
+from worker.service.telemetry.happenings import Happenings
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 

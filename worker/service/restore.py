@@ -10,7 +10,7 @@ from worker.core.state.changelog import Restored, StateRefused
 from worker.errors import ClickscoreError
 from worker.log.contract import Log
 from worker.service.clock import Clock
-from worker.service.happenings import Happenings
+from worker.service.telemetry.happenings import Happenings
 
 LOOK_EVERY, TELL_EVERY_S = 10_000, 2.0
 

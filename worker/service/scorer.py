@@ -19,10 +19,10 @@ from worker.core.pipeline import DeadLetter, Pipeline, Turn
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
-from worker.service.happenings import Committed, Happenings
 from worker.service.models import Models
 from worker.service.patience import Patience
 from worker.service.restore import restored_pipeline
+from worker.service.telemetry.happenings import Committed, Happenings
 from worker.service.topics import target_partitions
 from worker.settings import Settings
 
@@ -57,7 +57,7 @@ class Scorer:
         except Fenced as error:
             self._turns.abort()
             self.pipelines.clear()
-            self._happened.turn_fenced(error)
+            self._happened.turn_fenced("scorer", error)
             return True
 
     def close(self) -> None:

@@ -17,10 +17,10 @@ from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
-from worker.service.happenings import Happenings
-from worker.service.judgement import Judgement
 from worker.service.models import latest_of, usable
 from worker.service.patience import Patience
+from worker.service.telemetry.happenings import Happenings
+from worker.service.telemetry.judgement import Judgement
 from worker.service.topics import target_partitions
 from worker.settings import Settings
 
@@ -91,7 +91,7 @@ class Trainers:
     def _give_up(self, error: Fenced) -> None:
         self._turns.abort()
         self.learners.clear()
-        self._happened.turn_fenced(error)
+        self._happened.turn_fenced("trainer", error)
 
     # ---- partitions come and go
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worker.service.clock import Clock
-from worker.service.logging import Logger
-from worker.service.metrics import Metrics
+from worker.service.telemetry.logging import Logger
+from worker.service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from worker.core.event_time.outage import Outage
@@ -76,7 +76,7 @@ class Happenings:
 
     def progressed(self) -> None:
         """The loop has come round, and had nothing to do or got it done."""
-        self._metrics.last_progress.set(self._clock.now_ms() / 1000)
+        self._metrics.set("last_progress_timestamp_seconds", self._clock.now_ms() / 1000)
         if self._clock.elapsed_s() - self._sum.since_s >= REPORT_EVERY_S:
             self._progress()
 
@@ -98,17 +98,17 @@ class Happenings:
 
     def log_unavailable(self, what: str, error: Exception, pause_s: float) -> None:
         """The log could not do something now; it will be asked again."""
-        self._metrics.log_retries.inc()
+        self._metrics.add("log_retries_total", 1)
         self._log.warning("log unavailable", during=what, error=str(error).splitlines()[0], again_in_s=round(pause_s, 2))
 
     def log_answered(self, what: str, tries: int, after_s: float) -> None:
         """It did it at last."""
         self._log.info("log answers again", during=what, tries=tries, after_s=round(after_s, 1))
 
-    def turn_fenced(self, error: Exception) -> None:
+    def turn_fenced(self, role: str, error: Exception) -> None:
         """Another worker owns the partitions of this turn; what it did is forgotten, and the state read back."""
-        self._metrics.turns_fenced.inc()
-        self._log.warning("turn given up", error=str(error).splitlines()[0])
+        self._metrics.add("turns_fenced_total", 1, role)
+        self._log.warning("turn given up", role=role, error=str(error).splitlines()[0])
 
     def input_skipped(self, topic: str, partition: int, offsets: int) -> None:
         """Retention took records before they were read."""
@@ -128,12 +128,13 @@ class Happenings:
         """A part of a partition's changelog has been read back."""
         rate = records / max(took_s, 1e-3)
         left_s = (total - records) / max(rate, 1e-3)
-        self._metrics.restore_remaining.set(total - records)
+        self._metrics.set("restore_remaining_records", max(0, total - records))
         self._log.info("restoring", partition=partition, records=records, of=total, records_s=round(rate), left_s=round(left_s))
 
     def partition_restored(self, partition: int, records: int, users: int, decisions: int, took_s: float) -> None:
         """A partition's state is whole again."""
-        self._metrics.restore_remaining.set(0)
+        self._metrics.set("restore_remaining_records", 0)
+        self._metrics.observe("restore_duration_seconds", took_s)
         self._log.info("partition restored", partition=partition, users=users, decisions=decisions, records=records, took_s=round(took_s, 2))
 
     def partition_lost(self, partition: int) -> None:
@@ -142,7 +143,7 @@ class Happenings:
 
     def assignment_changed(self, partitions: int) -> None:
         """This worker now owns so many partitions."""
-        self._metrics.assigned_partitions.set(partitions)
+        self._metrics.set("assigned_partitions", partitions)
 
     # ---- scoring
 
@@ -150,27 +151,27 @@ class Happenings:
         """A turn's scores, state, examples and positions are published."""
         metrics, turns = self._metrics, done.turns.values()
         events, silent = sum(turn.events for turn in turns), sum(turn.silent for turn in turns)
-        metrics.events_read.inc(done.read)
-        metrics.events_scored.inc(events)
-        metrics.child(metrics.scores, "event").inc(events)
-        metrics.child(metrics.scores, "silence").inc(silent)
-        metrics.outcomes_voided.inc(sum(turn.voided for turn in turns))
+        metrics.add("events_read_total", done.read)
+        metrics.add("events_scored_total", events)
+        metrics.add("scores_total", events, "event")
+        metrics.add("scores_total", silent, "silence")
+        metrics.add("outcomes_voided_total", sum(turn.voided for turn in turns))
         dropped = sum((turn.dropped for turn in turns), Counter[str]())
         for reason, count in dropped.items():
-            metrics.child(metrics.events_dropped, reason).inc(count)
+            metrics.add("events_dropped_total", count, reason)
         for reason, count in sum((turn.forgotten for turn in turns), Counter[str]()).items():
-            metrics.child(metrics.users_forgotten, reason).inc(count)
+            metrics.add("profile_evictions_total", count, reason)
         examples = Counter((example.target, example.outcome) for turn in turns for example in turn.examples if example.sense == "matured")
         for (target, outcome), count in examples.items():
-            metrics.child(metrics.examples, target, "happened" if outcome else "absent").inc(count)
+            metrics.add("examples_total", count, target, "happened" if outcome else "absent")
         for step, took_s in done.step_s.items():
-            metrics.child(metrics.step_s, step).observe(took_s)
-        metrics.turn_events.set(done.read)
-        metrics.profiles.set(done.users)
-        metrics.profile_bytes.set(done.profile_bytes)
+            metrics.observe("turn_duration_seconds", took_s, step)
+        metrics.set("turn_events", done.read)
+        metrics.set("profiles", done.users)
+        metrics.set("profile_bytes", done.profile_bytes)
         if done.written_ms:
             waited_s = (self._clock.now_ms() - np.array(done.written_ms, dtype=np.float64)) / 1000
-            metrics.latency.observe(np.maximum(waited_s, 0.0))
+            metrics.observe("end_to_end_latency_seconds", np.maximum(waited_s, 0.0))
         so_far = self._sum
         so_far.events += events
         so_far.scores += events + silent
@@ -181,13 +182,13 @@ class Happenings:
     def dead_letters_written(self, reasons: Counter[str]) -> None:
         """Records that are no events went to the dead letters."""
         for reason, count in reasons.items():
-            self._metrics.child(self._metrics.deadletters, reason).inc(count)
+            self._metrics.add("deadletter_total", count, reason)
         self._sum.dead_letters += reasons
         self._log.debug("dead letters written", **reasons)
 
     def outage_found(self, partition: int, outage: Outage) -> None:
         """The input had been away; outcomes that it cuts are void, and teach nothing."""
-        self._metrics.outages.inc()
+        self._metrics.add("outages_total", 1)
         start, end = (datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds") for at_ms in (outage.start_ms, outage.end_ms))
         self._log.warning("outage found", partition=partition, start=start, end=end, expected_minutes=round(outage.expected_minutes))
 
@@ -195,18 +196,18 @@ class Happenings:
 
     def examples_learned(self, target: str, count: int) -> None:
         """A trainer has learned."""
-        self._metrics.child(self._metrics.examples_learned, target).inc(count)
+        self._metrics.add("examples_learned_total", count, target)
         self._sum.learned += count
 
     def example_refused(self, partition: int, offset: int, error: Exception) -> None:
         """A record among the examples is none, or none of this trainer's."""
-        self._metrics.examples_refused.inc()
+        self._metrics.add("examples_refused_total", 1)
         self._log.warning("example refused", partition=partition, offset=offset, error=str(error).splitlines()[0])
 
     def outcomes_judged(self, target: str, log_loss: float, baseline: float) -> None:
         """Published probabilities were compared with what came of them."""
-        self._metrics.child(self._metrics.log_loss, target).set(log_loss)
-        self._metrics.child(self._metrics.log_loss_baseline, target).set(baseline)
+        self._metrics.set("log_loss", log_loss, target, "event", "published")
+        self._metrics.set("log_loss_baseline", baseline, target, "event")
 
     def trainer_resumed(self, target: str, learned: int, offset: int) -> None:
         """A target's trainer goes on from its snapshot."""
@@ -228,8 +229,8 @@ class Happenings:
     def model_taken(self, target: str, model: str, learned: int, published_ms: int) -> None:
         """The scorer goes on with another model."""
         metrics, clock = self._metrics, self._clock
-        metrics.child(metrics.model_version, target).set(learned)
-        metrics.child(metrics.model_age_s, target).set_function(lambda: (clock.now_ms() - published_ms) / 1000)
+        metrics.set("model_version", learned, target)
+        metrics.follow("model_age_seconds", lambda: (clock.now_ms() - published_ms) / 1000, target)
         self._log.debug("model taken", target=target, model=model)
 
     def model_refused(self, offset: int, error: Exception) -> None:
