@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 TEST_PROCESSES := 3 # most Kafka tests wait; a file stays in one process, as each process has a broker of its own
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-kafka test faults check bench docs lock clean
+.PHONY: help demo demo-kafka test faults check bench docs lock helm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,12 +37,13 @@ check: $(VENV)/.test-ready ## formatting, lint and types
 bench: $(VENV)/.run-ready ## how fast it is on this machine
 	@$(PY) -m bench
 
-docs: $(VENV)/.run-ready ## write the pages that are generated from the code
+docs: $(VENV)/.run-ready ## write what is generated from the code: pages of docs, rules, dashboards and resources of deploy
 	@mkdir -p docs
 	@$(PY) -m worker.configuration.reference > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
 	@$(PY) -m worker.service.telemetry.reference > docs/telemetry.md.new
 	@mv docs/telemetry.md.new docs/telemetry.md
+	@$(PY) -m tools.generate
 
 lock: ## pin the newest allowed versions of what is depended on (needs uv)
 	@command -v uv > /dev/null || { echo "make lock needs uv on the PATH: install it with 'pip install uv'" >&2; exit 1; }
@@ -50,6 +51,12 @@ lock: ## pin the newest allowed versions of what is depended on (needs uv)
 	  --no-header --no-annotate --no-emit-index-url --no-config"; \
 	$$pin --output-file requirements/run.txt; \
 	$$pin --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+
+helm: $(VENV)/helm/helm ## build Helm with Go, for the tests of the chart (some minutes)
+
+$(VENV)/helm/helm: | $(PY)
+	@command -v go > /dev/null || { echo "make helm needs Go on the PATH, or put a helm on the PATH yourself" >&2; exit 1; }
+	@GOBIN=$(CURDIR)/$(VENV)/helm GOFLAGS=-mod=mod go install helm.sh/helm/v3/cmd/helm@v3.22.0
 
 clean: ## remove what the other targets made
 	@rm -rf $(VENV) build clickscore.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -20,7 +20,8 @@ from worker.demo.broker.sources import IMAGE
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-FILE, IMAGE_FILE = ROOT / "docker-compose.yml", ROOT / "deploy" / "Containerfile"
+FILE, IMAGE_FILE = ROOT / "docker-compose.yml", ROOT / "deploy" / "container" / "Containerfile"
+WATCHERS = ("prometheus", "grafana")
 KEY = re.compile(r"( *)([\w.-]+):(?: (.*))?")
 
 
@@ -54,17 +55,18 @@ def services() -> dict[str, Any]:
 
 
 def test_everything_is_there_and_waits_for_what_it_needs(services: dict[str, Any]) -> None:
-    assert list(services) == ["broker", "topics", "worker-1", "worker-2", "sender"]
+    assert list(services) == ["broker", "topics", "worker-1", "worker-2", "sender", *WATCHERS]
     needs = {name: {on: how["condition"] for on, how in service.get("depends_on", {}).items()} for name, service in services.items()}
     assert needs.pop("broker") == {}
     assert needs.pop("topics") == {"broker": "service_healthy"}
+    assert [needs.pop(name) for name in WATCHERS] == [{}, {"prometheus": "service_started"}]
     assert all(how == {"topics": "service_completed_successfully"} for how in needs.values())
     assert services["broker"]["image"] == IMAGE  # the one that the tests and the demo run
     assert services["broker"]["healthcheck"]["test"][0] == "CMD"
 
 
 def test_every_command_exists_with_these_options(services: dict[str, Any]) -> None:
-    lines = [service["command"] for service in services.values() if "command" in service]
+    lines = [service["command"] for service in services.values() if service["image"] == "clickscore" and "command" in service]
     sender = services["sender"]["entrypoint"][2]
     lines.append(sender.rpartition("| clickscore ")[2].split())
     assert [line[0] for line in lines] == ["topics", "run", "run", "send"]
@@ -98,9 +100,35 @@ def test_ours_run_without_privileges_and_are_open_to_this_machine_only(services:
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
         if name == "broker":
             continue
-        assert service["image"] == "clickscore"
-        assert (service["read_only"], service["cap_drop"], service["security_opt"]) == (True, ["ALL"], ["no-new-privileges:true"])
+        assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+        assert (service["image"] == "clickscore") == (name not in WATCHERS)
+        assert service.get("read_only") is (None if name == "grafana" else True)  # its image writes where it likes
+        assert re.fullmatch(r"clickscore|[a-z]+/[a-z]+:v?\d+\.\d+\.\d+", service["image"])
     assert re.search(r"^USER [1-9]\d+", IMAGE_FILE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_prometheus_and_grafana_find_each_other_the_workers_and_what_is_mounted(services: dict[str, Any]) -> None:
+    mounts = [mount.split(":") for name in WATCHERS for mount in services[name]["volumes"]]
+    assert [source for source, *_ in mounts if source.startswith("./") and not (ROOT / source).exists()] == []
+    inside = {target: ROOT / source for source, target, *_ in mounts if source.startswith("./")}
+    assert all(len(mount) == 3 for mount in mounts if mount[0].startswith("./"))  # read-only
+    assert {source for source, *_ in mounts if not source.startswith("./")} == {"prometheus-data", "grafana-data"}
+    scraping = inside["/etc/prometheus/prometheus.yml"].read_text(encoding="utf-8")
+    targets = re.search(r"targets: (\[.*\])", scraping)
+    assert targets
+    assert json.loads(targets[1]) == ["worker-1:9108", "worker-2:9108"]
+    assert "job_name: clickscore" in scraping
+    assert set(re.findall(r"/etc/prometheus/[\w.-]+", scraping)) <= set(inside)
+    token = inside["/etc/prometheus/endpoint-token"].read_text(encoding="utf-8")
+    assert {services[name]["environment"]["CLICKSCORE_ENDPOINT__TOKEN"] for name in ("worker-1", "worker-2")} == {token}
+    source = (inside["/etc/grafana/provisioning"] / "datasources" / "prometheus.yml").read_text(encoding="utf-8")
+    assert "url: http://prometheus:9090" in source
+    provider = (inside["/etc/grafana/provisioning"] / "dashboards" / "clickscore.yml").read_text(encoding="utf-8")
+    folder = re.search(r"path: (.*)", provider)
+    assert folder
+    assert inside[folder[1]].is_dir()
+    home = Path(services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (inside[str(home.parent)] / home.name).exists()
 
 
 def test_the_sender_makes_the_shops_events(services: dict[str, Any]) -> None:
@@ -115,7 +143,7 @@ def test_the_image_is_made_of_what_is_there_and_pinned() -> None:
     text = IMAGE_FILE.read_text(encoding="utf-8")
     copied = [path for line in re.findall(r"^COPY (?!--from)(.*) \S+$", text, re.MULTILINE) for path in line.split()]
     assert [path for path in copied if not (ROOT / path).exists()] == []
-    passed = set(re.findall(r"^!(.*)$", (ROOT / "deploy" / "Containerfile.dockerignore").read_text(encoding="utf-8"), re.MULTILINE))
+    passed = set(re.findall(r"^!(.*)$", IMAGE_FILE.with_name("Containerfile.dockerignore").read_text(encoding="utf-8"), re.MULTILINE))
     assert {path.rstrip("/") for path in copied} == passed
     assert len(re.findall(r"^FROM python:3\.\d+-slim( AS build)?$", text, re.MULTILINE)) == 2
     installs = re.findall(r"pip install (.*?)(?: &&| \\|$)", text, re.MULTILINE)

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Written by `python -m tools.generate` from tools/kafka_access.py: change that, not this.
+# The least that each role needs. The arguments go to kafka-acls: acls.sh --bootstrap-server HOST:PORT --command-config FILE
+set -eu
+
+# clickscore run: scores, learns, publishes
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickstream.events --operation Read --operation Describe --operation DescribeConfigs # the input
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.scores --operation Write --operation Describe --operation DescribeConfigs # publishes scores
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.profiles --operation Read --operation Write --operation Describe --operation DescribeConfigs # state, read back when a partition is gained
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.examples --operation Read --operation Write --operation Describe --operation DescribeConfigs # the scorer writes what the trainer learns from
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.models --operation Read --operation Write --operation Describe --operation DescribeConfigs # the trainer writes what the scorer reads
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.deadletter --operation Write --operation Describe --operation DescribeConfigs # what cannot be read
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --group clickscore --operation Read # the scorers' group and positions
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --group clickscore.trainer --operation Read # the trainers' group and positions
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --transactional-id clickscore. --resource-pattern-type prefixed --operation Write --operation Describe # one id a member and role: their names are not known beforehand
+
+# clickscore send, or a shop's own producer: puts events on the input
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickstream.events --operation Write --operation Describe --operation DescribeConfigs # the input; a producer of the shop's own needs this alone
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.scores --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.deadletter --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --transactional-id clickscore-append- --resource-pattern-type prefixed --operation Write --operation Describe # clickscore send writes whole batches or nothing
+
+# clickscore tap, top and explain, and whoever acts on scores
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.scores --operation Read --operation Describe --operation DescribeConfigs # scores
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.deadletter --operation Read --operation Describe --operation DescribeConfigs # what could not be read
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.models --operation Read --operation Describe --operation DescribeConfigs # models in force
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickstream.events --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --group clickscore --operation Describe # how far it is scored
+
+# clickscore deadletters replay
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.deadletter --operation Read --operation Write --operation Describe --operation DescribeConfigs # letters, and receipts of those that were replayed
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickstream.events --operation Read --operation Write --operation Describe --operation DescribeConfigs # the input, to which they go back
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.scores --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --group clickscore.deadletters --operation Read # the oldest letter that was not replayed
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --transactional-id clickscore.deadletters. --resource-pattern-type prefixed --operation Write --operation Describe # a batch of letters is one transaction
+
+# KEDA: reads the lag
+kafka-acls "$@" --add --allow-principal User:clickscore-scaler --topic clickstream.events --operation Describe # how far the input goes
+kafka-acls "$@" --add --allow-principal User:clickscore-scaler --group clickscore --operation Describe # how far it is scored

@@ -1,0 +1,148 @@
+"""Who may do what on Kafka: the least that each role of the project needs. A test gives a user just this on a real broker, and lets it work.
+
+Names are those of the default settings. From here come deploy/kafka/acls.sh and deploy/strimzi/users.yaml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tools.yaml_text import yaml_text
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Operations on one resource: a topic, a group, or a transactional-id. A name that ends in * stands for all that begin so."""
+
+    kind: str
+    name: str
+    operations: tuple[str, ...]
+    why: str
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether it holds for every name that begins like this one."""
+        return self.name.endswith("*")
+
+    @property
+    def literal(self) -> str:
+        """The name, or what names begin with."""
+        return self.name.removesuffix("*")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Somebody who logs in, and all that he may do."""
+
+    name: str
+    does: str
+    access: tuple[Access, ...]
+
+
+def roles(settings: Settings | None = None) -> list[Role]:
+    """Every role, for these names of topics and groups."""
+    settings = settings or Settings()
+    topics, group = settings.topics, settings.service.group
+    look = ("Describe", "DescribeConfigs")
+
+    def topic(name: str, *operations: str, why: str) -> Access:
+        return Access("topic", name, operations, why)
+
+    def others(*known: str) -> tuple[Access, ...]:
+        """The rest of the topics: every command looks first whether all are as they should be."""
+        return tuple(topic(name, *look, why="whether it is as it should be") for name in topics.model_dump().values() if name not in known)
+
+    return [
+        Role(
+            "clickscore-worker",
+            "clickscore run: scores, learns, publishes",
+            (
+                topic(topics.events, "Read", *look, why="the input"),
+                topic(topics.scores, "Write", *look, why="publishes scores"),
+                topic(topics.profiles, "Read", "Write", *look, why="state, read back when a partition is gained"),
+                topic(topics.examples, "Read", "Write", *look, why="the scorer writes what the trainer learns from"),
+                topic(topics.models, "Read", "Write", *look, why="the trainer writes what the scorer reads"),
+                topic(topics.deadletter, "Write", *look, why="what cannot be read"),
+                Access("group", group, ("Read",), "the scorers' group and positions"),
+                Access("group", f"{group}.trainer", ("Read",), "the trainers' group and positions"),
+                Access("transactional-id", f"{group}.*", ("Write", "Describe"), "one id a member and role: their names are not known beforehand"),
+            ),
+        ),
+        Role(
+            "clickscore-sender",
+            "clickscore send, or a shop's own producer: puts events on the input",
+            (
+                topic(topics.events, "Write", *look, why="the input; a producer of the shop's own needs this alone"),
+                *others(topics.events),
+                Access("transactional-id", "clickscore-append-*", ("Write", "Describe"), "clickscore send writes whole batches or nothing"),
+            ),
+        ),
+        Role(
+            "clickscore-reader",
+            "clickscore tap, top and explain, and whoever acts on scores",
+            (
+                topic(topics.scores, "Read", *look, why="scores"),
+                topic(topics.deadletter, "Read", *look, why="what could not be read"),
+                topic(topics.models, "Read", *look, why="models in force"),
+                *others(topics.scores, topics.deadletter, topics.models),
+                Access("group", group, ("Describe",), "how far it is scored"),
+            ),
+        ),
+        Role(
+            "clickscore-replayer",
+            "clickscore deadletters replay",
+            (
+                topic(topics.deadletter, "Read", "Write", *look, why="letters, and receipts of those that were replayed"),
+                topic(topics.events, "Read", "Write", *look, why="the input, to which they go back"),
+                *others(topics.deadletter, topics.events),
+                Access("group", f"{group}.deadletters", ("Read",), "the oldest letter that was not replayed"),
+                Access("transactional-id", f"{group}.deadletters.*", ("Write", "Describe"), "a batch of letters is one transaction"),
+            ),
+        ),
+        Role(
+            "clickscore-scaler",
+            "KEDA: reads the lag",
+            (topic(topics.events, "Describe", why="how far the input goes"), Access("group", group, ("Describe",), "how far it is scored")),
+        ),
+    ]
+
+
+def acl_script(remark: str) -> str:
+    """Commands of Kafka's own tool, one a resource."""
+    head = "The least that each role needs. The arguments go to kafka-acls: acls.sh --bootstrap-server HOST:PORT --command-config FILE"
+    lines = ["#!/bin/sh", f"# {remark}", f"# {head}", "set -eu"]
+    for role in roles():
+        lines += ["", f"# {role.does}"]
+        for access in role.access:
+            pattern = " --resource-pattern-type prefixed" if access.prefixed else ""
+            operations = " ".join(f"--operation {operation}" for operation in access.operations)
+            lines.append(f'kafka-acls "$@" --add --allow-principal User:{role.name} --{access.kind} {access.literal}{pattern} {operations} # {access.why}')
+    return "\n".join(lines) + "\n"
+
+
+def strimzi_users(remark: str) -> str:
+    """KafkaUser resources: SCRAM logins whose passwords the user operator makes and keeps in Secrets of the same names."""
+    return "---\n".join(yaml_text(_user(role), "" if number else remark) for number, role in enumerate(roles()))
+
+
+def _user(role: Role) -> dict[str, Any]:
+    acls = [
+        {
+            "resource": {"type": _camel(access.kind), "name": access.literal, "patternType": "prefix" if access.prefixed else "literal"},
+            "operations": list(access.operations),
+        }
+        for access in role.access
+    ]
+    return {
+        "apiVersion": "kafka.strimzi.io/v1beta2",
+        "kind": "KafkaUser",
+        "metadata": {"name": role.name, "labels": {"strimzi.io/cluster": "kafka"}, "annotations": {"description": role.does}},
+        "spec": {"authentication": {"type": "scram-sha-512"}, "authorization": {"type": "simple", "acls": acls}},
+    }
+
+
+def _camel(kind: str) -> str:
+    first, *rest = kind.split("-")
+    return first + "".join(word.capitalize() for word in rest)
