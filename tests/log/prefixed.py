@@ -90,6 +90,9 @@ class PrefixedTurns:
         gained, lost = (frozenset(map(self._bare, names)) for names in (polled.gained, polled.lost))
         return Polled(records, gained, lost, {self._bare(name): count for name, count in polled.skipped.items()})
 
+    def lag(self) -> dict[TopicPartition, int]:
+        return {self._bare(name): offsets for name, offsets in self._turns.lag().items()}
+
     def assignment(self) -> frozenset[TopicPartition]:
         return frozenset(map(self._bare, self._turns.assignment()))
 

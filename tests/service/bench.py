@@ -178,6 +178,9 @@ class FaultyTurns:
         fail(self._faults, self._prefix + "commit")
         self._turns.commit(offsets)
 
+    def lag(self) -> dict[TopicPartition, int]:
+        return self._turns.lag()
+
     def assignment(self) -> frozenset[TopicPartition]:
         return self._turns.assignment()
 

@@ -146,6 +146,13 @@ class Turns(Protocol):
     def assignment(self) -> frozenset[TopicPartition]:
         """The partitions of this member, as of the last poll."""
 
+    def lag(self) -> dict[TopicPartition, int]:
+        """By assigned partition, the offsets from what was polled to the end that readers see, as of the last poll: 0 when everything was polled.
+
+        What an open transaction has written does not count, nor do markers once they were passed; markers and gaps on the way do. Asks nobody, so
+        it costs little; a partition whose end the log has not told yet is left out.
+        """
+
     def send(self, topic: str, messages: Iterable[Message]) -> None:
         """Add to the turn's output; nobody sees it before commit(). Raises UnknownTopic, RecordRefused: none was added."""
 

@@ -34,6 +34,7 @@ class Cursor:
 
     def __init__(self, names: Mapping[int, TopicPartition], on_gap: OnGap) -> None:
         self.positions: dict[int, int] = {}
+        self.ends: dict[int, int] = {}  # as of the last fetch
         self._names = names
         self._on_gap = on_gap
         self._rotation = 0
@@ -74,7 +75,9 @@ class Cursor:
         """(partition id, start offset, end offset) of the partitions with something unread, each first in its turn."""
         marks = ",".join("?" * len(self.positions))
         rows = db.execute(f"SELECT id, start_offset, end_offset FROM partitions WHERE id IN ({marks})", tuple(self.positions))
-        bounds = [(partition_id, start, end) for partition_id, start, end in rows if self.positions[partition_id] < end]
+        known = rows.fetchall()
+        self.ends = {partition_id: end for partition_id, _, end in known}
+        bounds = [(partition_id, start, end) for partition_id, start, end in known if self.positions[partition_id] < end]
         self._rotation += 1  # so that a limit smaller than the number of partitions starves none of them
         first = self._rotation % max(1, len(bounds))
         return bounds[first:] + bounds[:first]

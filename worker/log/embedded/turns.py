@@ -83,6 +83,12 @@ class EmbeddedTurns:
         """As of the last poll: what others do meanwhile shows in the next one."""
         return self._cursor.named(self._cursor.positions)
 
+    def lag(self) -> dict[TopicPartition, int]:
+        """See the contract: every poll reads the ends."""
+        names = {partition_id: name for name, partition_id in self._ids.items()}
+        positions, ends = self._cursor.positions, self._cursor.ends
+        return {names[number]: max(0, ends[number] - position) for number, position in positions.items() if number in ends}
+
     def send(self, topic: str, messages: Iterable[Message]) -> None:
         """Keep the messages in memory until commit()."""
         self._refuse_if_over()

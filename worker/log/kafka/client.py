@@ -86,6 +86,12 @@ class GroupConsumer(Protocol):
     def begin_at(self, positions: Mapping[TopicPartition, int]) -> None:
         """Read on from these offsets (of assigned partitions; all of them or some). What was fetched ahead is dropped."""
 
+    def lag(self) -> dict[TopicPartition, int]:
+        """By partition, the offsets from what poll() has returned to the end of what is committed, as far as fetches have told. Asks nobody.
+
+        0 at the end, whatever markers stand there. Partitions of which nothing was fetched yet are left out.
+        """
+
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
         """The group's positions, once no transaction on them is pending any more (KIP-447). Partitions without one are left out."""
 

@@ -211,6 +211,12 @@ class KafkaTurns:
         """As of the last poll."""
         return self._told
 
+    def lag(self) -> dict[TopicPartition, int]:
+        """See the contract: the client knows it from its fetches."""
+        if self._unknown or self._moved:
+            return {}
+        return {name: offsets for name, offsets in self._consumer.lag().items() if name in self._told}
+
     # ---- writing
 
     def send(self, topic: str, messages: Iterable[Message]) -> None:

@@ -23,6 +23,7 @@ from worker.log.errors import Fenced, LogCorrupt, LogError, LogUnavailable, Unkn
 from worker.log.kafka.client import Assignment, Membership, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.kafka_python.connection import opened, raise_refused, require_topics, translated
+from worker.log.kafka.kafka_python.ends import Ends
 from worker.log.kafka.kafka_python.publisher import KafkaPythonPublisher
 
 SLICE_MS = 50  # of a poll: how late a changed assignment or a replacement may be noticed when no record comes
@@ -64,6 +65,7 @@ class _Source:
         self._client_id = client_id
         self.consumer, self.network = opened(KafkaConsumer, connection, client_id, **READING, **options)
         self._broken: LogError | None = None
+        self.ends = Ends(self.consumer)
 
     def poll(self, limit: int, timeout_ms: float) -> dict[TopicPartition, list[Record]]:
         """At most `limit` records; {} when there is none, also for what passes by itself: a broker away, no position to read from yet."""
@@ -194,9 +196,14 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
 
     def begin_at(self, positions: Mapping[TopicPartition, int]) -> None:
         """See client.py."""
-        consumer = self._connected().consumer
+        source = self._connected()
         for name, offset in positions.items():
-            consumer.seek(Partition(*name), offset)
+            source.ends.forget(name)  # what is known may be of long ago, when we had the partition last
+            source.consumer.seek(Partition(*name), offset)
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """See client.py."""
+        return self._source.ends.lag() if self._source else {}
 
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
         """See client.py. Waits for open transactions up to the connection's watchdog_ms; raises LogUnavailable then."""

@@ -2,6 +2,7 @@
 
 This file says how librdkafka is set up; confluent-kafka is imported when a client is made, not before:
 consumer.py    members of a group, and readers without one
+records.py     what they read, as records
 publisher.py   transactions
 errors.py      librdkafka's errors as the log's errors
 
@@ -85,11 +86,10 @@ def group_settings(connection: Connection, group: str, member: str) -> Settings:
 
 
 def reader_settings(connection: Connection) -> Settings:
-    """Of a reader without a group. The end of a partition is an event there: it says what the markers of transactions take."""
+    """Of a reader without a group."""
     return _consumer_settings(connection) | {
         "group.id": _READERS_GROUP,
         "auto.offset.reset": "earliest",
-        "enable.partition.eof": True,
     }
 
 
@@ -116,6 +116,7 @@ def _consumer_settings(connection: Connection) -> Settings:
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
+        "enable.partition.eof": True,  # the end of a partition is an event: it says what the markers of transactions take
         "check.crcs": True,
         "message.max.bytes": connection.largest_record_bytes,
         "max.partition.fetch.bytes": _FETCH_BYTES,

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from operator import methodcaller
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from worker.log.contract import Headers, Record, TopicPartition
+from worker.log.contract import Record, TopicPartition
 from worker.log.errors import LogError, LogUnavailable, LogUnusable, MemberReplaced
 from worker.log.kafka.client import MARK_END, Assignment, Membership, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.librdkafka.client import Settings, close_within
 from worker.log.kafka.librdkafka.errors import Troubles, cause, log_error, made
+from worker.log.kafka.librdkafka.records import by_partition
 
 _NOT_KNOWN_YET = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _TOPIC_WAIT_S = 1.0  # brokers learn of a new topic a moment after it was made
 _MOST_AT_ONCE = 1_000_000  # of consume()
 _SLICE_S = 0.05  # librdkafka does not return early when the assignment changes: look that often
-_headers_of = cast("Callable[[Message], list[tuple[str, bytes | None]] | None]", methodcaller("headers"))
 _NOBODY = Assignment(None, frozenset())
 _TOKEN_HEAD = b"CGMDv2:"  # rd_kafka_consumer_group_metadata_write(): head, generation, group\0, member\0, ...
 
@@ -40,12 +38,14 @@ class _Reading:
         self.positions: dict[TopicPartition, int] = {}
         self.consumer = made(confluent_kafka.Consumer, settings, self.troubles)
         self._joins = joins
+        self._ended: dict[TopicPartition, int] = {}  # where librdkafka last said that a partition ends, for readers of committed records
         self._next: LogError | None = None  # for the next poll to raise: this one had records
         self._replaced: MemberReplaced | None = None
 
     def begin(self) -> None:
         """Hand librdkafka all partitions anew: that drops what it has fetched ahead, and works whether or not it had begun to fetch."""
         self._next = None
+        self._ended = {}
         try:
             self.consumer.assign(places(self.positions))
         except KafkaException as exception:
@@ -66,9 +66,22 @@ class _Reading:
         nexts.update((name, max(offset, nexts.get(name, 0))) for name, offset in ends.items())
         moved = {name: offset for name, offset in nexts.items() if self.positions.get(name, offset) != offset}
         self.positions.update(moved)
+        self._ended.update(ends)
         if error is not None:
             self._heed(error, bool(records))
         return records, bool(moved)
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """See client.GroupConsumer. On the way to the end, the watermark counts what open transactions have written too; at the end it does not matter."""
+        found: dict[TopicPartition, int] = {}
+        for name, position in self.positions.items():
+            if self._ended.get(name) == position:
+                found[name] = 0
+                continue
+            known = self.consumer.get_watermark_offsets(confluent_kafka.TopicPartition(name.topic, name.partition), cached=True)
+            if known[1] >= 0:
+                found[name] = max(0, known[1] - position)
+        return found
 
     def _heed(self, error: KafkaError, after_records: bool) -> None:
         """Raise what came in place of a record, unless it passes: by the next poll where records came before it. What came behind it is read again."""
@@ -129,6 +142,10 @@ class LibrdkafkaConsumer:
         """See client.GroupConsumer."""
         self._reading.positions.update(positions)
         self._reading.begin()
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """See client.GroupConsumer."""
+        return self._reading.lag()
 
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Position]:
         """See client.GroupConsumer: librdkafka asks for stable offsets because it reads committed records only. Waits for request_ms at most."""
@@ -262,37 +279,3 @@ def waiting(consumer: confluent_kafka.Consumer, limit: int, wait_s: float) -> li
 def places(positions: Mapping[TopicPartition, int]) -> list[confluent_kafka.TopicPartition]:
     """As confluent-kafka writes them."""
     return [confluent_kafka.TopicPartition(name.topic, name.partition, offset) for name, offset in positions.items()]
-
-
-def by_partition(messages: list[Message]) -> tuple[dict[TopicPartition, list[Record]], dict[TopicPartition, int], KafkaError | None]:
-    """Records by partition in their order, offsets at which partitions end, and the first error, behind which nothing is taken.
-
-    The hot path: it runs for every record that is read.
-    """
-    records: dict[TopicPartition, list[Record]] = {}
-    ends: dict[TopicPartition, int] = {}
-    name, some = TopicPartition("", -1), list[Record]()
-    for message in messages:
-        topic, partition, offset = cast("tuple[str, int, int]", (message.topic(), message.partition(), message.offset()))
-        if (error := message.error()) is not None:
-            if error.code() != KafkaError._PARTITION_EOF:
-                return records, ends, error
-            ends[TopicPartition(topic, partition)] = offset
-            continue
-        if partition != name.partition or topic != name.topic:
-            name = TopicPartition(topic, partition)
-            some = records.setdefault(name, [])
-        some.append(Record(name.topic, partition, offset, message.key(), message.value(), _headers(message), message.timestamp()[1]))
-    return records, ends, None
-
-
-def _headers(message: Message) -> Headers:
-    """Of a record with a header whose name is not UTF-8 none: confluent-kafka leaves a hole in memory where the name should be.
-
-    It reports that only to callers that look. message.headers() does not always: CPython's own shortcut for such calls leaves the check out.
-    """
-    try:
-        headers = _headers_of(message)
-    except SystemError:
-        return ()
-    return tuple((name, value or b"") for name, value in headers) if headers else ()
