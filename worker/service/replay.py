@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from worker.core.labels.examples import Example
 from worker.core.labels.tallies import Tally
 from worker.core.learning.evaluation import Evaluation, Summary
 from worker.core.learning.trainer import Trainer
+from worker.core.learning.window import matured
 from worker.core.pipeline import Pipeline, Turn
 from worker.core.scoring.scorecard import Scorecard, Scorecards
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
@@ -91,12 +90,6 @@ class Replay:
             mine = [example for example in examples if example.target == name]
             trainer.learn_many(mine)
             for cause, evaluation in enumerate(self.evaluations[name]):
-                matured = [example for example in mine if example.sense == "matured" and example.cause == cause]
-                if matured:
-                    evaluation.observe(
-                        np.array([example.p for example in matured]),
-                        np.array([example.outcome for example in matured]),
-                        np.array([example.weight for example in matured]),
-                        np.array([example.time_ms for example in matured]),
-                    )
+                if decisions := matured(mine, cause):
+                    evaluation.observe(decisions)
         self.scorecards = Scorecards.of([trainer.scorecard() for trainer in self.trainers.values()])

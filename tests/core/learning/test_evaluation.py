@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.learning.evaluation import Evaluation, entropy, weighted_auc
+from worker.core.learning.evaluation import Evaluation
+from worker.core.learning.window import Columns, entropy, weighted_auc
 
 DAY_MS = 86_400_000
 Decision = tuple[float, bool, float, int]
@@ -28,7 +29,7 @@ def evaluated(rows: list[Decision], cuts: list[int]) -> Evaluation:
         part = rows[start:stop]
         if part:
             p, outcome, weight, time_ms = zip(*part, strict=True)
-            evaluation.observe(np.array(p), np.array(outcome), np.array(weight), np.array(time_ms))
+            evaluation.observe(Columns(np.array(p), np.array(p), np.array(outcome), np.array(weight), np.array(time_ms)))
         start = stop
     return evaluation
 
@@ -90,8 +91,8 @@ def test_a_calibrated_forecast_has_a_small_error_and_a_shifted_one_has_not() -> 
     happened = rng.random(len(p)) < p
     ones, times = np.ones(len(p)), np.zeros(len(p), dtype=np.int64)
     honest, shifted = Evaluation(), Evaluation()
-    honest.observe(p, happened, ones, times)
-    shifted.observe(p * 0.8, happened, ones, times)
+    honest.observe(Columns(p, p, happened, ones, times))
+    shifted.observe(Columns(p * 0.8, p, happened, ones, times))
     assert honest.summary().ece < 0.01 < 0.05 < shifted.summary().ece
     assert honest.summary().calibration_ratio == pytest.approx(1.0, abs=0.02)
     assert shifted.summary().calibration_ratio == pytest.approx(0.8, abs=0.02)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from worker.core.scoring.slots import SLOTS
 from worker.service.telemetry.specification import ELSEWHERE, LABELS, METRICS, PARTS, PREFIX, Part, Spec
 
 INTRODUCTION = """\
@@ -46,7 +45,7 @@ def _bounds(spec: Spec) -> str:
 def _labels() -> str:
     lines = ["## Labels", "", "| label | says | values |", "| --- | --- | --- |"]
     for name, label in LABELS.items():
-        values = f"{len(SLOTS)}, all features" if name == "feature" else ", ".join(f"`{value}`" for value in label.values) or label.bound
+        values = f"{len(label.values)} features" if name == "feature" else ", ".join(f"`{value}`" for value in label.values) or label.bound
         lines.append(_row(f"`{name}`", label.says, values))
     return "\n".join(lines) + "\n"
 

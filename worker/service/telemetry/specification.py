@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.core.events.faults import REASONS
-from worker.core.learning.evaluation import BINS, HISTOGRAM_EDGES
-from worker.core.scoring.slots import SLOTS
+from worker.core.learning.drift import FEATURES
+from worker.core.learning.window import BINS, HISTOGRAM_EDGES
 
 PREFIX = "clickscore_"
 STEPS, ROLES = ("poll", "restore", "score", "send", "commit"), ("scorer", "trainer")
@@ -60,7 +60,7 @@ LABELS: dict[str, Label] = {
     "outcome": Label("Whether what the target watches for has happened.", OUTCOMES),
     "model": Label("Which probability is judged: the published one, or the raw one before calibration.", MODELS),
     "bin": Label(f"One of {BINS} bins of equal weight, the lowest probabilities first.", tuple(str(number) for number in range(1, BINS + 1))),
-    "feature": Label("The name of a feature, as in a score's reasons.", tuple(slot.name for slot in SLOTS)),
+    "feature": Label("A feature, named as in a score's reasons; those of the calendar and crosses are left out.", FEATURES),
 }
 
 
@@ -161,10 +161,15 @@ METRICS: tuple[Spec, ...] = (
     _gauge("quality", "calibration_bin_observed", "Rate of outcomes in a bin.", "target", "cause", "bin"),
     _gauge("quality", "calibration_bin_decisions", "Decisions in a bin.", "target", "cause", "bin"),
     # ---- drift
-    _gauge("drift", "feature_drift_psi", "Population stability index of a feature's bins: the last day against the week before.", "feature"),
+    _gauge(
+        "drift",
+        "feature_drift_psi",
+        "Population stability index of a feature's bins at events, the last day against the week before, less what chance gives.",
+        "feature",
+    ),
     _gauge("drift", "score_drift_psi", "The same of the published probabilities.", "target"),
-    _gauge("drift", "drift_scores", "Scores that the last day is judged by."),
-    _gauge("drift", "drift_reference_scores", "Scores that the week before is known by."),
+    _gauge("drift", "drift_scores", "Scores at events that the last day is judged by, a sample."),
+    _gauge("drift", "drift_reference_scores", "Scores at events that the week before is known by."),
 )
 
 BY_NAME = {spec.name: spec for spec in METRICS}
