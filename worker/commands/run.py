@@ -31,6 +31,7 @@ def run(
     log; `clickscore tap`, `top` and `explain` read them while it runs. Several processes may share one log: give each a --member name of its own.
     """
     from worker.configuration import load
+    from worker.endpoints.endpoint import open_endpoint
     from worker.log.errors import LogUnavailable
     from worker.service.assembly import run_service
     from worker.settings import duration_text
@@ -43,7 +44,7 @@ def run(
     }
     settings = load(config, assignments or (), options).settings
     try:
-        run_service(settings, partitions)
+        run_service(settings, open_endpoint, partitions)
     except LogUnavailable as error:
         what, where, todo = error.problems[0]
         ended = f"a worker gives up after {duration_text(settings.service.patience_ms)} (service.patience) of asking again"

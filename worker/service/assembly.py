@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Protocol
 
 from worker.log.contract import Log
 from worker.log.embedded import EmbeddedLog
@@ -19,6 +21,7 @@ from worker.service.telemetry.logging import open_logger
 from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import open_log, place
 from worker.service.trainer import Trainers
+from worker.service.watch import Watch
 from worker.settings import Settings
 
 
@@ -56,18 +59,33 @@ def trainer_group(settings: Settings) -> str:
     return f"{settings.service.group}.trainer"
 
 
-def run_service(settings: Settings, partitions: int | None = None) -> None:
+class Served(Protocol):
+    """What is served of a worker, until it is closed."""
+
+    address: str
+
+    def close(self) -> None:
+        """Serve no longer."""
+
+
+# Serves what there is to see of a worker; it lives on a floor above.
+Serve = Callable[[Settings, Metrics, Watch, Happenings], Served]
+
+
+def run_service(settings: Settings, serve: Serve, partitions: int | None = None) -> None:
     """Run the worker until a signal asks it to end. Raises what it cannot go on from."""
     clock, service = SystemClock(), settings.service
-    metrics = Metrics(settings.targets)
-    happened = Happenings(open_logger(service), metrics, clock)
+    metrics, seen = Metrics(settings.targets), bool(settings.endpoint.port)
+    watch = Watch(clock, settings.targets if seen else {})
+    happened = Happenings(open_logger(service), metrics, clock, watch)
     with ExitStack() as closing:
         stop = Stop(happened)
         closing.enter_context(stop.on_signals())
-        endpoint = metrics.serve(settings.endpoint.host, settings.endpoint.port)
-        if endpoint:
+        address = ""
+        if seen:
+            endpoint = serve(settings, metrics, watch, happened)
             closing.callback(endpoint.close)
-        address = f"http://{settings.endpoint.host}:{settings.endpoint.port}/metrics" if endpoint else ""
+            address = endpoint.address
         happened.worker_started(service.roles, place(settings), member_name(settings), address)
         log = patience_of(settings, clock, happened, stop).call("open log", open_log, settings, partitions)
         closing.callback(log.close)

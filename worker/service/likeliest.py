@@ -45,7 +45,7 @@ class Likeliest:
 
     def take(self, partition: int, turn: Turn) -> None:
         """Take a turn's scores over: n of them, of each user the last one."""
-        if turn.scored is None or not turn.scores:
+        if turn.scored is None or not turn.scores or not self._targets:
             return
         scored = turn.scored
         self._now_ms = max(self._now_ms, int(scored.time_ms.max()))

@@ -39,6 +39,7 @@ class Models:
         for partition in ends:
             self._take(patience.call("read models", latest_of, log, topic, partition))
         self._scorecards = Scorecards.of(list(self._cards.values()))
+        happened.models_read({name: card.version for name, card in self._cards.items()})
         self._tail = log.tail(topic, ends)
 
     def current(self) -> Scorecards:

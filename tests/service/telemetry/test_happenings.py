@@ -1,19 +1,18 @@
-"""What is logged, counted and served."""
+"""What is logged and counted."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
-import socket
-import urllib.request
 
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 
 from tests.service.bench import Bench, settings_of, shop_lines
 from worker.service.telemetry.logging import open_logger
-from worker.service.telemetry.metrics import Buckets, Metrics, PortTaken
+from worker.service.telemetry.metrics import Buckets
 from worker.settings import ServiceSettings
 
 
@@ -52,14 +51,8 @@ def test_a_level_keeps_what_is_below_it_quiet() -> None:
     assert re.search("error.*heard.*why=.*it matters", out.getvalue())
 
 
-def test_metrics_are_served_with_the_names_that_operators_are_told() -> None:
-    bench = worked()
-    port = free_port()
-    endpoint = bench.metrics.serve("127.0.0.1", port)
-    assert endpoint is not None
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-        text = answer.read().decode()
-    endpoint.close()
+def test_metrics_have_the_names_that_operators_are_told() -> None:
+    text = generate_latest(worked().metrics.registry).decode()
     names = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
     assert all(name.startswith(("clickscore_", "process_")) for name in names)
     assert names >= {
@@ -70,21 +63,6 @@ def test_metrics_are_served_with_the_names_that_operators_are_told() -> None:
     }
     assert f"clickscore_events_read_total {float(len(shop_lines()))}" in text
     assert all(line.count("# HELP") for line in text.splitlines() if line.startswith("# H"))
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0  # nobody listens there any more
-
-
-def test_a_port_that_is_taken_is_said_with_what_to_do() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(PortTaken, match=rf"127.0.0.1:{port}(.|\n)*--endpoint-port"):
-            Metrics(["purchase"]).serve("127.0.0.1", port)
-
-
-def test_port_zero_serves_nothing() -> None:
-    assert Metrics(["purchase"]).serve("127.0.0.1", 0) is None
 
 
 def test_a_histogram_counts_a_turn_at_once() -> None:
@@ -101,9 +79,3 @@ def test_the_log_form_follows_the_settings() -> None:
     out = io.StringIO()
     open_logger(ServiceSettings(), out).info("told", n=1)  # auto, and not a terminal
     assert json.loads(out.getvalue())["n"] == 1
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -16,6 +16,7 @@ import numpy as np
 from worker.service.clock import Clock
 from worker.service.telemetry.logging import Logger
 from worker.service.telemetry.metrics import Metrics
+from worker.service.watch import Watch
 
 if TYPE_CHECKING:
     from worker.core.event_time.outage import Outage
@@ -51,19 +52,20 @@ class _Sum:
 
 
 class Happenings:
-    """The log and the metrics of one worker."""
+    """The log and the metrics of one worker, and what is to be seen of it from outside."""
 
-    def __init__(self, log: Logger, metrics: Metrics, clock: Clock) -> None:
+    def __init__(self, log: Logger, metrics: Metrics, clock: Clock, watch: Watch | None = None) -> None:
         self._log = log
         self._metrics = metrics
         self._clock = clock
+        self._watch = watch or Watch(clock)
         self._sum = _Sum(clock.elapsed_s())
 
     # ---- the process
 
-    def worker_started(self, roles: Sequence[str], log: str, member: str, metrics: str) -> None:
+    def worker_started(self, roles: Sequence[str], log: str, member: str, endpoint: str) -> None:
         """The worker begins."""
-        self._log.info("worker started", roles=list(roles), log=log, member=member, metrics=metrics or "off")
+        self._log.info("worker started", roles=list(roles), log=log, member=member, endpoint=endpoint or "off")
 
     def stop_requested(self, signal: str) -> None:
         """A signal asks the worker to end."""
@@ -77,6 +79,7 @@ class Happenings:
     def progressed(self) -> None:
         """The loop has come round, and had nothing to do or got it done."""
         self._metrics.set("last_progress_timestamp_seconds", self._clock.now_ms() / 1000)
+        self._watch.progressed()
         if self._clock.elapsed_s() - self._sum.since_s >= REPORT_EVERY_S:
             self._progress()
 
@@ -99,15 +102,19 @@ class Happenings:
     def log_unavailable(self, what: str, error: Exception, pause_s: float) -> None:
         """The log could not do something now; it will be asked again."""
         self._metrics.add("log_retries_total", 1)
+        self._watch.log_left(f"{what}: {str(error).splitlines()[0]}")
         self._log.warning("log unavailable", during=what, error=str(error).splitlines()[0], again_in_s=round(pause_s, 2))
 
     def log_answered(self, what: str, tries: int, after_s: float) -> None:
         """It did it at last."""
+        self._watch.log_came_back()
         self._log.info("log answers again", during=what, tries=tries, after_s=round(after_s, 1))
 
     def turn_fenced(self, role: str, error: Exception) -> None:
         """Another worker owns the partitions of this turn; what it did is forgotten, and the state read back."""
         self._metrics.add("turns_fenced_total", 1, role)
+        if role == "scorer":
+            self._watch.partitions_lost(self._watch.partitions)
         self._log.warning("turn given up", role=role, error=str(error).splitlines()[0])
 
     def input_skipped(self, topic: str, partition: int, offsets: int) -> None:
@@ -129,16 +136,19 @@ class Happenings:
         rate = records / max(took_s, 1e-3)
         left_s = (total - records) / max(rate, 1e-3)
         self._metrics.set("restore_remaining_records", max(0, total - records))
+        self._watch.restore_progressed(partition, max(0, total - records))
         self._log.info("restoring", partition=partition, records=records, of=total, records_s=round(rate), left_s=round(left_s))
 
     def partition_restored(self, partition: int, records: int, users: int, decisions: int, took_s: float) -> None:
         """A partition's state is whole again."""
         self._metrics.set("restore_remaining_records", 0)
+        self._watch.partition_restored(partition)
         self._metrics.observe("restore_duration_seconds", took_s)
         self._log.info("partition restored", partition=partition, users=users, decisions=decisions, records=records, took_s=round(took_s, 2))
 
     def partition_lost(self, partition: int) -> None:
         """Another worker has taken a partition over."""
+        self._watch.partitions_lost([partition])
         self._log.info("partition given up", partition=partition)
 
     def assignment_changed(self, partitions: int) -> None:
@@ -172,6 +182,7 @@ class Happenings:
         if done.written_ms:
             waited_s = (self._clock.now_ms() - np.array(done.written_ms, dtype=np.float64)) / 1000
             metrics.observe("end_to_end_latency_seconds", np.maximum(waited_s, 0.0))
+        self._watch.turn_committed(done.turns)
         so_far = self._sum
         so_far.events += events
         so_far.scores += events + silent
@@ -226,10 +237,19 @@ class Happenings:
         more = {"skipped": skipped} if skipped else {}
         self._log.info("snapshot published", target=target, learned=learned, kib=-(-size // 1024), **more)
 
+    def models_read(self, versions: Mapping[str, str]) -> None:
+        """The topic of models was read to its end: of each target the latest, or the untrained one."""
+        self._watch.models_taken(versions)
+
+    def endpoint_failed(self, error: Exception) -> None:
+        """A request could not be answered, or a connection not be taken."""
+        self._log.error("endpoint failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
+
     def model_taken(self, target: str, model: str, learned: int, published_ms: int) -> None:
         """The scorer goes on with another model."""
         metrics, clock = self._metrics, self._clock
         metrics.set("model_version", learned, target)
+        self._watch.models_taken({target: model})
         metrics.follow("model_age_seconds", lambda: (clock.now_ms() - published_ms) / 1000, target)
         self._log.debug("model taken", target=target, model=model)
 

@@ -1,4 +1,4 @@
-"""The values of the metrics, in a registry of their own, and how they are served.
+"""The values of the metrics, in a registry of their own.
 
 Children of labelled metrics are looked up once and kept; values change once a turn. What happens is told in happenings.py, which alone changes them.
 The names are those of specification.py; another one is a KeyError.
@@ -13,21 +13,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics
 from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from worker import __version__
-from worker.errors import ClickscoreError
 from worker.service.telemetry.specification import BY_NAME, METRICS, PREFIX, Spec
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series a counter, that nobody asked for
-
-
-class PortTaken(ClickscoreError):
-    """The metrics cannot be served where they were asked for."""
-
-    exit_code = 78
 
 
 class Buckets:
@@ -133,32 +126,3 @@ class Metrics:
         for key in [key for key in self._children if key[: 1 + len(labels)] == (name, *labels)]:
             del self._children[key]
             self._families[name].remove(*key[1:])
-
-    # ---- serving
-
-    def serve(self, host: str, port: int) -> Endpoint | None:
-        """Serve them at http://host:port/metrics; port 0 serves none. Raises PortTaken."""
-        if port == 0:
-            return None
-        try:
-            server, thread = start_http_server(port, host, self.registry)
-        except (OSError, OverflowError) as error:
-            raise PortTaken(
-                f"the metrics cannot be served: {getattr(error, 'strerror', None) or error}",
-                f"{host}:{port}",
-                "stop what listens there, or choose another port with --endpoint-port (0 serves none)",
-            ) from None
-        return Endpoint(server, thread)
-
-
-class Endpoint:
-    """The port on which metrics are served, until it is closed."""
-
-    def __init__(self, server: Any, thread: Any) -> None:
-        self._server, self._thread = server, thread
-
-    def close(self) -> None:
-        """Free the port."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
