@@ -1,48 +1,59 @@
-"""How long a worker is away after SIGKILL: from the kill to the first new committed score, with a state of many users to read back."""
+"""How long a worker is away after SIGKILL: from the kill to the first new committed score, with the state of many users to read back."""
 
 from __future__ import annotations
 
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import orjson
-
+from bench.contenders import ours
+from bench.events import Stream
+from bench.figures import Figure
 from bench.kafka_stand import Stand, stand
+from bench.processes import resident_mib
 from worker.log.contract import Message
+from worker.settings import Settings
 
-USERS = 100_000
-AT_ONCE = 5_000
-
-
-def restart(client: str) -> Iterator[tuple[str, str]]:
-    """Under the same member name, and the partitions' way to another member, who has to wait for the session to end."""
-    with stand(client) as here:
-        worker = here.start("one")
-        for first in range(0, USERS, AT_ONCE):
-            _send(here, range(first, first + AT_ONCE))
-        here.wait_for_scores(USERS)
-        worker.kill()
-        worker.wait()
-        yield f"{client}: SIGKILL with {USERS:,} profiles to the first new score, same member", f"{_away_s(here, 'one'):.1f} s"
-        here.workers[-1].kill()
-        here.workers[-1].wait()
-        yield "  the same, another member (session 15 s)", f"{_away_s(here, 'two'):.1f} s"
+USERS = (100_000, 1_000_000)
+WITHIN_S = 180.0
 
 
-def _away_s(here: Stand, member: str) -> float:
+def restart(_: Sequence[bytes]) -> Iterator[Figure]:
+    """Under the same member name with each number of profiles; and, with the least, under another name, which has to wait for the session to end."""
+    for client in dict.fromkeys(one.label.split(", ")[1] for one in ours()):
+        with stand() as here:
+            settings, member, known = here.settings(), "one", 0
+            worker = here.worker(settings, member, client)
+            for users in USERS:
+                _introduce(here, settings, users)
+                here.wait_for(settings.topics.scores, users + known)
+                known += users + 1
+                yield Figure(f"restart.{client}.{users}.memory", f"worker with {users:,} profiles, {client}: resident memory", resident_mib(worker.pid), "MiB")
+                here.end(worker)
+                took, worker = _away_s(here, settings, member, client)
+                yield Figure(f"restart.{client}.{users}", f"SIGKILL with {users:,} profiles to the first new score, same member, {client}", took, "s")
+                if users == USERS[0]:
+                    here.end(worker)
+                    member, known = "two", known + 1
+                    took, worker = _away_s(here, settings, member, client)
+                    yield Figure(f"restart.{client}.{users}.other", "  the same, another member: the session of the first, 15 s, has to end", took, "s")
+
+
+def _introduce(here: Stand, settings: Settings, users: int) -> None:
+    """One event of each user."""
+    stream = Stream(users, start_ms=int(time.time() * 1000 - users / 4_000 * 1000) - 1_000, name=f"of{users}")
+    for chunk in stream.everybody():
+        here.log.append(settings.topics.events, [Message(value, key, (), 0) for key, value in chunk])
+
+
+def _away_s(here: Stand, settings: Settings, member: str, client: str) -> tuple[float, subprocess.Popen[bytes]]:
     """Start a worker, at once as a supervisor would, send one event, and wait for its score."""
     began_s = time.monotonic()
-    tail = here.log.tail(here.settings.topics.scores)
-    here.start(member)
-    _send(here, range(1))
+    tail = here.log.tail(settings.topics.scores)
+    worker = here.worker(settings, member, client)
+    here.log.append(settings.topics.events, [Message(Stream(1, start_ms=int(time.time() * 1000), name=f"{member}{began_s}").take(1)[0], b"u0", (), 0)])
     while not tail.poll(1, 0.5):
-        if time.monotonic() - began_s > 120:
-            raise TimeoutError(f"no score within 120 s of the kill: see {member}.log")
+        if time.monotonic() - began_s > WITHIN_S:
+            raise TimeoutError(f"no score within {WITHIN_S} s of the kill: {here.said(member)}")
     tail.close()
-    return time.monotonic() - began_s
-
-
-def _send(here: Stand, numbers: range) -> None:
-    now_ms = time.time_ns() // 1_000_000
-    events = [{"event": "page_view", "user_id": f"u{n}", "timestamp": now_ms, "path": f"/p{n % 50}", "session_id": f"s{n}"} for n in numbers]
-    here.log.append(here.settings.topics.events, [Message(orjson.dumps(event), str(event["user_id"]).encode()) for event in events])
+    return time.monotonic() - began_s, worker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -40,15 +41,17 @@ class Stand:
         self.log.create([topic for topic in topic_plan(made, partitions) if topic.name != events])
         return made
 
-    def fill(self, topic: str, count: int, users: int = 100_000, partitions: int = 1, rate_per_s: float = 4_000.0) -> None:
-        """Put `count` events there, the last of which is of now."""
-        stream = Stream(users, rate_per_s=rate_per_s, start_ms=int(time.time() * 1000 - count / rate_per_s * 1000) - 30_000)
-        for first in range(0, count, CHUNK):
-            self.log.append(topic, [Message(value, key, (), None if partitions > 1 else 0) for key, value in stream.keyed(min(CHUNK, count - first))])
+    def fill(self, topic: str, count: int, users: int, partitions: int = 1, rate_per_s: float = 4_000.0) -> None:
+        """Put one event of each user there and then `count` of anybody, the last of which is of a moment ago."""
+        total = users + count
+        stream = Stream(users, rate_per_s=rate_per_s, start_ms=int(time.time() * 1000 - total / rate_per_s * 1000) - 1_000)
+        chunks = (stream.keyed(min(CHUNK, count - first)) for first in range(0, count, CHUNK))
+        for chunk in itertools.chain(stream.everybody(), chunks):
+            self.log.append(topic, [Message(value, key, (), None if partitions > 1 else 0) for key, value in chunk])
 
     def worker(self, settings: Settings, member: str, client: str, *options: str) -> subprocess.Popen[bytes]:
         """A worker as a user would start it."""
-        command = [sys.executable, "-m", "worker", "run", "--bootstrap", self.bootstrap, "--member", member, "--metrics-port", "0"]
+        command = [sys.executable, "-m", "worker", "run", "--bootstrap", self.bootstrap, "--member", member, "--endpoint-port", "0"]
         assigned = [f"kafka.client={client}", f"service.group={settings.service.group}", *options]
         assigned += [f"topics.{kind}={name}" for kind, name in settings.topics.model_dump().items()]
         return self.run(member, [*command, *(part for one in assigned for part in ("--set", one))])
@@ -72,7 +75,9 @@ class Stand:
         deadline = time.monotonic() + within_s
         while seen < count:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{seen} of {count} records of {topic} within {within_s} s; the workers said: {[self.said(p.stem) for p in self.folder.glob('*.log')]}")
+                raise TimeoutError(
+                    f"{seen} of {count} records of {topic} within {within_s} s; the workers said: {[self.said(p.stem) for p in self.folder.glob('*.log')]}"
+                )
             seen += len(tail.poll(5_000, 0.2))
         tail.close()
 
