@@ -2,7 +2,14 @@
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
-const W = 480, H = 250, LEFT = 50, RIGHT = 470, TOP = 12, FLOOR = 178, BOTTOM = 208;
+const H = 250, LEFT = 50, TOP = 12, FLOOR = 178, BOTTOM = 208;
+let W = 480, RIGHT = 470;
+
+// A pixel of a plot is about one of the screen, or its words would be too small on a phone.
+function fitPlots() {
+  W = innerWidth < 760 ? 330 : 480;
+  RIGHT = W - 10;
+}
 
 function node(name, attributes, ...children) {
   const made = document.createElementNS(SVG, name);

@@ -3,7 +3,7 @@
 
 const EVERY_MS = 2000, LONGEST_MS = 30000, PATIENCE_MS = 8000;
 const at = (id) => document.getElementById(id);
-let chosen = "", delay = EVERY_MS, timer = 0, last = null, awaySince = 0, asking = false;
+let chosen = "", delay = EVERY_MS, timer = 0, last = null, asking = false;
 
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 const grouped = (value, digits) => value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -28,6 +28,13 @@ const many = (n, one, more) => `${count(n)} ${n === 1 ? one : more}`;
 // Text changes only where it differs: nothing is read out or repainted for nothing.
 function say(id, text) {
   if (at(id).textContent !== text) at(id).textContent = text;
+}
+
+// New content only where it differs: who reads a table by ear or has marked a word keeps the place.
+function renew(host, nodes) {
+  const fresh = host.cloneNode(false);
+  fresh.append(...nodes);
+  if (!fresh.isEqualNode(host)) host.replaceChildren(...fresh.childNodes);
 }
 
 function element(name, attributes, ...children) {
@@ -69,7 +76,7 @@ function showWork(s) {
   say("latency-note", known(slow.p50_s) ? `half of them; 99 % within ${span(slow.p99_s)}` : "no event in the last 5 minutes");
   say("known", count(t.users));
   say("known-note", `${count(t.scores)} scores published`);
-  at("rate-chart").replaceChildren(rateChart(s.events_line, count));
+  renew(at("rate-chart"), [rateChart(s.events_line, count)]);
   const lag = new Map(s.lag.partitions.map((p) => [p.partition, p]));
   const rows = [...s.partitions.map((n) => [n, "scoring"]), ...Object.entries(s.restoring).map(([n, left]) => [Number(n), `being read back, ${many(left, "record", "records")} left`])];
   fill("partitions", rows, "none yet", ([n, doing]) => [String(n), doing, lag.has(n) ? count(lag.get(n).records) : "–", lag.has(n) && known(lag.get(n).seconds) ? span(lag.get(n).seconds) : "–"]);
@@ -81,7 +88,7 @@ function fill(id, rows, none, cells) {
     const [first, ...rest] = cells(row);
     return element("tr", {}, element("th", { scope: "row" }, first), ...rest.map((cell) => element("td", {}, cell)));
   });
-  at(id).replaceChildren(...(made.length ? made : [element("tr", {}, element("td", { colspan: 5, class: "soft" }, none))]));
+  renew(at(id), made.length ? made : [element("tr", {}, element("td", { colspan: 5, class: "soft" }, none))]);
 }
 
 function showTargets(s) {
@@ -97,22 +104,24 @@ function showTargets(s) {
   if (!t) return;
   const untrained = !t.model || t.model.endsWith("@0");
   say("users-note", `The chance that a user ${t.meaning}. ${untrained ? "The model has learned nothing yet: everybody has the prior's chance." : `Model ${t.model}${known(t.model_age_s) ? `, published ${span(t.model_age_s)} ago` : ""}.`}${t.likeliest.some((u) => u.warming_up) ? " Still warming up: too few outcomes are known to rely on it." : ""}`);
-  at("users-rows").replaceChildren(...(t.likeliest.length ? t.likeliest.map(userRow) : [element("tr", {}, element("td", { colspan: 5, class: "soft" }, "nobody was scored by this worker yet"))]));
+  const most = Math.max(...t.likeliest.map((u) => u.p));
+  renew(at("users-rows"), t.likeliest.length ? t.likeliest.map((u) => userRow(u, most)) : [element("tr", {}, element("td", { colspan: 5, class: "soft" }, "nobody whose score still holds was scored by this worker"))]);
 }
 
-function userRow(u) {
-  const reasons = u.reasons.map(([why, points]) => element("span", { class: "reason" }, element("span", points < 0 ? { class: "against" } : {}, points < 0 ? `against: ${why}` : why)));
-  return element("tr", {}, element("th", { scope: "row" }, u.user), element("td", { class: "number chance-cell" }, percent(u.p), bar(u.p)),
+function userRow(u, most) {
+  // Whoever is listed is listed for what speaks for it.
+  const reasons = [...u.reasons].sort((a, b) => (a[1] < 0) - (b[1] < 0)).map(([why, points]) => element("span", { class: "reason" }, element("span", points < 0 ? { class: "against" } : {}, points < 0 ? `against: ${why}` : why)));
+  return element("tr", {}, element("th", { scope: "row" }, u.user), element("td", { class: "number chance-cell" }, percent(u.p), bar(u.p / most)),
     element("td", { class: "number lift" }, `${u.lift >= 9.95 ? grouped(u.lift, 0) : grouped(u.lift, 1)}×`), element("td", { class: "because" }, ...(reasons.length ? reasons : ["–"])),
     element("td", { class: "number when" }, moment(u.time_ms) + (u.cause === "silence" ? ", in silence" : "")));
 }
 
 function showQuality(s) {
   const open = new Set([...document.querySelectorAll("#plots details[open]")].map((d) => d.dataset.key));
-  const focused = document.activeElement && document.activeElement.closest("#plots details");
+  const focused = document.activeElement?.closest("#plots details");
   const plots = s.targets.flatMap((t) => (t.quality.length ? t.quality.map((q) => plot(t, q, open)) : [emptyPlot(t)]));
-  at("plots").replaceChildren(...plots);
-  if (focused) at("plots").querySelector(`details[data-key="${CSS.escape(focused.dataset.key)}"] summary`)?.focus();
+  renew(at("plots"), plots);
+  if (focused && !focused.isConnected) at("plots").querySelector(`details[data-key="${CSS.escape(focused.dataset.key)}"] summary`)?.focus();
 }
 
 function emptyPlot(t) {
@@ -140,6 +149,11 @@ function showDeadLetters(s) {
   fill("deadletters-rows", s.deadletters, "none since the start", (d) => [words(d.reason), count(d.recent), count(d.total)]);
 }
 
+function show() {
+  fitPlots();
+  for (const part of [showState, showWork, showTargets, showQuality, showDeadLetters]) part(last);
+}
+
 // ---- asking
 
 async function ask() {
@@ -147,18 +161,12 @@ async function ask() {
   asking = true;
   clearTimeout(timer);
   try {
-    const answer = await fetch("status", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await fetch(new URL("status", location.origin + location.pathname), { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
     if (!answer.ok) throw new Error(`it answers ${answer.status}`);
     last = await answer.json();
     delay = EVERY_MS;
-    awaySince = 0;
-    showState(last);
-    showWork(last);
-    showTargets(last);
-    showQuality(last);
-    showDeadLetters(last);
+    show();
   } catch (error) {
-    awaySince ||= Date.now();
     delay = Math.min(2 * delay, LONGEST_MS);
     const since = last ? `; figures are of ${new Date(last.now_ms).toLocaleTimeString("en-GB", { timeZone: "UTC" })} UTC` : "";
     state("away", `The worker does not answer${since}`);
@@ -169,5 +177,6 @@ async function ask() {
 }
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) { delay = EVERY_MS; ask(); } });
+addEventListener("resize", () => { if (last && innerWidth < 760 !== W < 400) show(); });
 addEventListener("online", () => { delay = EVERY_MS; ask(); });
 ask();
