@@ -15,7 +15,7 @@ LETTERS_SHARE, LETTERS_LEAST, WORSE_BY, STALE_S = 0.01, 20, 1.02, HOUR_S
 def groups(scale: float = 1.0, runbooks: str = RUNBOOKS) -> dict[str, Any]:
     """The content of a rule file."""
     page = runbooks.rstrip("/") + "/{alert}.md"
-    interval = promql(max(30 * scale, 1))
+    interval = promql(max(MINUTE_S * scale, 1))
     recorded = [*states(scale), *(rule for objective in OBJECTIVES for rule in recordings(objective, scale))]
     burning = [alert for objective in OBJECTIVES for alert in burn_alerts(objective, page, scale)]
     return {
