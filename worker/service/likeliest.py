@@ -38,8 +38,7 @@ class Likeliest:
 
     def top(self, target: str, limit: int) -> list[Likely]:
         """The users with the highest p, highest first. A score whose window has closed meanwhile says nothing any more."""
-        settings = self._targets[target]
-        from_ms = self._now_ms - settings.delay_ms - settings.horizon_ms
+        from_ms = self._holds_from_ms(self._targets[target])
         current = [likely for likely in self._kept[target].values() if likely.time_ms >= from_ms]
         return sorted(current, key=lambda likely: (-likely.p, likely.user))[:limit]
 
@@ -52,22 +51,26 @@ class Likeliest:
         place_of = {user: place for place, (user, _) in enumerate(turn.scores)}
         last = np.fromiter(place_of.values(), np.int64, len(place_of))
         for number, (name, target) in enumerate(self._targets.items()):
-            p = scored.p[last, number]
+            from_ms = self._holds_from_ms(target)
+            current = last[scored.time_ms[last] >= from_ms]
+            p = scored.p[current, number]
             p = 1.0 - p if target.absence else p
-            kept = self._kept[name]
-            places = {place_of[user] for user in kept if user in place_of}
+            # whoever has a newer score is judged by that alone, and what holds no more must take nobody's place
+            kept = {user: likely for user, likely in self._kept[name].items() if user not in place_of and likely.time_ms >= from_ms}
             highest = np.argpartition(p, len(p) - KEPT)[-KEPT:] if len(p) > KEPT else np.arange(len(p))
             if len(kept) >= KEPT:  # most of a turn is below all that are kept
                 highest = highest[p[highest] > min(likely.p for likely in kept.values())]
-            chance = dict(zip(last[highest].tolist(), p[highest].tolist(), strict=True))
             new = dict(kept)
-            for place in places | chance.keys():
+            for place, chance in zip(current[highest].tolist(), p[highest].tolist(), strict=True):
                 user, record = turn.scores[place]
-                said = float(scored.p[place, number])
-                new[user] = Likely(user, 1.0 - said if target.absence else said, int(scored.time_ms[place]), partition, record)
+                new[user] = Likely(user, chance, int(scored.time_ms[place]), partition, record)
             if len(new) > KEPT:
                 new = {likely.user: likely for likely in sorted(new.values(), key=lambda likely: -likely.p)[:KEPT]}
             self._kept[name] = new
+
+    def _holds_from_ms(self, target: TargetSettings) -> int:
+        """The earliest time of a score whose window has not closed yet."""
+        return self._now_ms - target.delay_ms - target.horizon_ms
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forget the users of all other partitions: another worker knows them now."""
