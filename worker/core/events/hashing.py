@@ -7,7 +7,6 @@ read as a little-endian integer, its upper 52 bits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -36,14 +35,20 @@ def stable_hashes(texts: Iterable[str]) -> NDArray[np.int64]:
     return hashes.astype(np.int64)
 
 
-_remembered = lru_cache(maxsize=REMEMBERED_TEXTS)(stable_hash)
+_remembered: dict[str, int] = {}  # forgotten all at once when it is full: which texts were seen before decides no value
 
 
 def hash_table(texts: Iterable[str | None]) -> dict[str | None, int]:
     """Map each text to its hash; None and the empty text, which both mean absent, to 0."""
-    table: dict[str | None, int] = {text: _remembered(text) if len(text) <= REMEMBERED_LENGTH else stable_hash(text) for text in texts if text}
-    table[None] = table[""] = 0
-    return table
+    looked_up = {text: _remembered.get(text) for text in texts if text}
+    unknown = [text for text, number in looked_up.items() if number is None]
+    new = dict(zip(unknown, stable_hashes(unknown).tolist(), strict=True))
+    short = {text: number for text, number in new.items() if len(text) <= REMEMBERED_LENGTH}
+    if len(_remembered) + len(short) > REMEMBERED_TEXTS:
+        _remembered.clear()
+    if len(short) <= REMEMBERED_TEXTS:
+        _remembered.update(short)
+    return {**looked_up, **new, None: 0, "": 0}  # type: ignore[dict-item]  # none of those that `new` does not replace is None
 
 
 def hash_column(column: Sequence[str | None]) -> NDArray[np.int64]:
