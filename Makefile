@@ -10,7 +10,7 @@ PY := $(VENV)/bin/python
 TEST_PROCESSES := 3 # most Kafka tests wait; a file stays in one process, as each process has a broker of its own
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo demo-kafka test faults check bench docs lock helm clean
+.PHONY: help demo demo-kafka test faults check bench docs lock drill audit sbom helm clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,7 +50,26 @@ lock: ## pin the newest allowed versions of what is depended on (needs uv)
 	@pin="uv pip compile pyproject.toml requirements/build.in --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --no-config"; \
 	$$pin --output-file requirements/run.txt; \
-	$$pin --extra dev --constraint requirements/run.txt --output-file requirements/test.txt
+	$$pin --extra dev --constraint requirements/run.txt --output-file requirements/test.txt; \
+	uv pip compile requirements/audit.in --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --no-config --output-file requirements/audit.txt
+
+drill: $(VENV)/.run-ready ## provoke every alert for real on a Kafka and a Prometheus of its own, and write docs/drill.md; ONLY=Dead tries a part
+	@$(PY) -m tools.drill $(if $(ONLY),--only '$(ONLY)')
+
+audit: $(VENV)/audit/.ready ## ask whether what clickscore runs on has known holes; fails where nobody can be asked
+	@$(VENV)/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/run.txt
+
+sbom: $(VENV)/audit/.ready ## list what clickscore runs on in build/sbom.json (CycloneDX)
+	@mkdir -p build
+	@PYTHONWARNINGS=ignore $(VENV)/audit/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON -o build/sbom.json requirements/run.txt
+	@echo "wrote build/sbom.json"
+
+# The tools of audit and sbom stay out of the environment that they judge.
+$(VENV)/audit/.ready: requirements/audit.txt | $(PY)
+	@$(PY) -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/python -m pip install --quiet --require-hashes -r requirements/audit.txt
+	@touch $@
 
 helm: $(VENV)/helm/helm ## build Helm with Go, for the tests of the chart (some minutes)
 

@@ -1,0 +1,168 @@
+"""What the drill is held on: a real broker, two scorers and a trainer, a shop that sends without a pause, and a Prometheus with shortened rules."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from tools.alerting.rules import groups
+from tools.drill.scraping import Prometheus, free_port
+from tools.yaml_text import yaml_text
+from worker.demo.broker import Broker, Jars, find
+from worker.demo.shop import Shop, ShopSettings
+from worker.log.partitioner import partition_of
+
+SCALE = 1 / 60  # a minute of the rules is a second of the drill
+PARTITIONS, EVENTS = 4, "clickstream.events"
+CONFIGURATION = """\
+[targets.purchase]
+horizon = "1 d"
+abstain_below = 20
+[targets.intent]
+abstain_below = 20
+[targets.churn]
+horizon = "1 d"
+abstain_below = 20
+[service]
+log_format = "json"
+snapshot_wait = "1 s"
+[kafka]
+session_timeout = "30 s"
+"""
+
+
+class Feeder:
+    """Sends the shop's events at a rate, in a thread. What it sends can be spoiled while it runs."""
+
+    def __init__(self, bootstrap: str, rate: float) -> None:
+        self.rate, self.rubbish, self.without_purchases = rate, False, False
+        self._events = self._stream()
+        self._producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=5, delivery_timeout_ms=5_000, request_timeout_ms=4_000, max_block_ms=1_000)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._send, daemon=True)
+        self._thread.start()
+
+    def _stream(self) -> Iterator[bytes]:
+        """Good events alone, year after year of the shop's time: what is bad comes when it is asked for."""
+        return (event for event, truth in Shop(ShopSettings(days=720)).stream() if truth is not None)
+
+    def _send(self) -> None:
+        while not self._over.wait(0.05):
+            for number in range(max(1, round(self.rate * 0.05))):
+                event = next(self._events)
+                if self.without_purchases and b'"purchase"' in event:
+                    continue
+                if self.rubbish and number % 5 == 0:
+                    event = b"{" + event
+                user = event.partition(b'"user_id":"')[2].partition(b'"')[0]
+                try:
+                    self._producer.send(EVENTS, event, user, partition=partition_of(user, PARTITIONS))
+                except KafkaError:  # the broker is away: an event that cannot be sent is not sent
+                    break
+
+    def close(self) -> None:
+        """Stop sending."""
+        self._over.set()
+        self._thread.join()
+        self._producer.close(timeout=5)
+
+
+class Worker:
+    """A worker's process, to be killed, stopped for a while and started again under its name."""
+
+    def __init__(self, name: str, roles: str, bootstrap: str, folder: Path) -> None:
+        self.port = free_port()
+        self._line = [sys.executable, "-m", "worker", "run", "--bootstrap", bootstrap, "--member", name, "--roles", roles, "--endpoint-port", str(self.port)]
+        self._folder, self._log = folder, (folder / f"{name}.log").open("a")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, if it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(self._line, cwd=self._folder, env=environment(), stdout=self._log, stderr=self._log)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal; after SIGKILL it is gone."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+            if number == signal.SIGKILL:
+                self._process.wait()
+
+
+def environment() -> dict[str, str]:
+    """No configuration from outside."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CLICKSCORE_")}
+    return {**kept, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+class Stand:
+    """All of it, in one folder, from the start to the end of the with block."""
+
+    def __init__(self, folder: Path, program: Path, rate: float) -> None:
+        self.folder, self._program, self._rate = folder, program, rate
+        source = find(say=print)
+        if not isinstance(source, Jars):
+            raise SystemExit("the drill stops and starts its broker, and needs Java and Maven for one of its own")
+        self.broker = Broker(source, folder / "broker")
+
+    def __enter__(self) -> Stand:
+        (self.folder / "broker").mkdir(parents=True)
+        (self.folder / "clickscore.toml").write_text(CONFIGURATION)
+        self.broker.start()
+        bootstrap = self.broker.bootstrap
+        line = [sys.executable, "-m", "worker", "topics", "create", "--bootstrap", bootstrap, "--partitions", str(PARTITIONS)]
+        subprocess.run(line, cwd=self.folder, env=environment(), check=True, capture_output=True)
+        self.scorers = [Worker(f"scorer-{number}", "scorer", bootstrap, self.folder) for number in (1, 2)]
+        self.trainer = Worker("trainer-1", "trainer", bootstrap, self.folder)
+        self.workers = [*self.scorers, self.trainer]
+        for worker in self.workers:
+            worker.start()
+        self.feeder = Feeder(bootstrap, self._rate)
+        targets = [f"127.0.0.1:{worker.port}" for worker in self.workers]
+        self.prometheus = Prometheus(self._program, self.folder / "prometheus", targets, yaml_text(groups(SCALE)))
+        self.prometheus.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.prometheus.__exit__(kind, error, trace)
+        for worker in self.workers:
+            worker.send(signal.SIGKILL)
+        self.broker.resume()
+        self.feeder.close()
+        self.broker.kill()
+
+    def firing(self, alert: str) -> bool:
+        """Whether an alert fires; `alert` may carry matchers: Name{window="1m"}."""
+        name, _, matchers = alert.partition("{")
+        more = f", {matchers}" if matchers else "}"
+        return bool(self.prometheus.query(f'ALERTS{{alertname="{name}", alertstate="firing"{more}'))
+
+    def until(self, alert: str, firing: bool, within_s: float) -> float:
+        """Wait until an alert fires, or no longer does; the seconds that it took, NaN where it did not within the time."""
+        began_s = time.monotonic()
+        while time.monotonic() < began_s + within_s:
+            if self.firing(alert) == firing:
+                return time.monotonic() - began_s
+            time.sleep(0.5)
+        return float("nan")
+
+    def hold_transaction(self) -> Any:
+        """Somebody's transaction on the changelog that is left open: readers wait at it. Returns the producer that can end it."""
+        producer = KafkaProducer(bootstrap_servers=self.broker.bootstrap, transactional_id="somebody", transaction_timeout_ms=300_000)
+        producer.init_transactions()
+        producer.begin_transaction()
+        for partition in range(PARTITIONS):
+            producer.send("clickscore.profiles", b"{}", b"x:held", partition=partition)
+        producer.flush()
+        return producer
