@@ -132,8 +132,10 @@ class Deaths:
 
     def watch_producers(self) -> None:
         """The steps of a transaction, of the planned role's producer only."""
-        for module, name, produce in ((kafka_python_publisher, "KafkaProducer", "send"), (confluent_kafka, "Producer", "produce")):
-            setattr(module, name, watched(getattr(module, name), produce, self))
+        ours: Any = kafka_python_publisher
+        theirs: Any = confluent_kafka
+        ours.KafkaProducer, ours.enqueue = watched(ours.KafkaProducer, self), _with_a_first_one(ours.enqueue)
+        theirs.Producer = _with_a_first_produce(watched(theirs.Producer, self))
 
     def concerns(self, transactional_id: str) -> bool:
         """Whether this producer is the planned role's."""
@@ -157,8 +159,8 @@ def _after(kind: type, name: str, then: Callable[[Any], None]) -> None:
     setattr(kind, name, wrapper)
 
 
-def watched(kind: Any, produce: str, deaths: Deaths) -> Any:
-    """A producer class of either library, with the steps of a transaction as moments of death. Both name them alike, all but `produce`."""
+def watched(kind: Any, deaths: Deaths) -> Any:
+    """A producer class of either library, with the steps of a transaction as moments of death. Both name them alike, but for handing over a record."""
 
     class Watched(kind):  # type: ignore[misc]
         def __init__(self, *settings: Any, **configs: Any) -> None:
@@ -195,13 +197,38 @@ def watched(kind: Any, produce: str, deaths: Deaths) -> Any:
             self._step("after commit")
             return result
 
-    def one(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = getattr(super(Watched, self), produce)(*args, **kwargs)
-        if self.first and self.mine and deaths.due("after the first produce"):
-            super(Watched, self).flush()  # on its way for sure: the broker has an open transaction with one record
-            self._step("after the first produce")
-        self.first = False
-        return result
+        def dies_with_the_first(self) -> bool:
+            first, self.first = self.first, False
+            return bool(first and self.mine and deaths.due("after the first produce"))
 
-    setattr(Watched, produce, one)
+        def die_with_the_first(self) -> None:
+            super().flush()  # on its way for sure: the broker has an open transaction with one record
+            self._step("after the first produce")
+
     return Watched
+
+
+def _with_a_first_produce(kind: Any) -> Any:
+    """librdkafka's producer takes records one by one."""
+
+    class First(kind):  # type: ignore[misc]
+        def produce(self, *args: Any, **kwargs: Any) -> None:
+            dies = self.dies_with_the_first()
+            super().produce(*args, **kwargs)
+            if dies:
+                self.die_with_the_first()
+
+    return First
+
+
+def _with_a_first_one(enqueue: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """To kafka-python's producer we hand all of them at once."""
+
+    @wraps(enqueue)
+    def first(producer: Any, records: Any) -> Any:
+        if records and producer.dies_with_the_first():
+            enqueue(producer, records[:1])
+            producer.die_with_the_first()
+        return enqueue(producer, records)
+
+    return first

@@ -56,8 +56,11 @@ def test_with_the_broker_gone_polls_give_nothing_publishing_fails_and_closing_do
         made.close()
 
 
+@pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize("api", [Api.PRODUCE, Api.ADD_OFFSETS_TO_TXN, Api.TXN_OFFSET_COMMIT])
-def test_without_an_answer_before_the_commit_nothing_is_published(client: Opened, proxy: Proxy, topic: str, api: Api, bootstrap: str, broker: Broker) -> None:
+def test_without_an_answer_before_the_commit_nothing_is_published(
+    client: Opened, proxy: Proxy, topic: str, api: Api, begun: bool, bootstrap: str, broker: Broker
+) -> None:
     name = TopicPartition(topic, 0)
     if bootstrap != broker.bootstrap:
         create(broker.bootstrap, topic, 2)
@@ -66,6 +69,9 @@ def test_without_an_answer_before_the_commit_nothing_is_published(client: Opened
     (mine,) = joined(consumer)
     publisher = client.at(proxy.address, HASTY).publisher(f"{topic}-p")
     rule = proxy.stall(api)
+    if begun:
+        assert mine.membership is not None
+        publisher.begin({name: Position(1, "held up")}, mine.membership)
     with pytest.raises(LogUnavailable) as raised:
         publisher.publish(texts(topic, ["held up"]), {name: Position(1, "held up")}, mine.membership)
     assert not isinstance(raised.value, InDoubt)

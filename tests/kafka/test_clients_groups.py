@@ -111,6 +111,33 @@ def test_positions_are_committed_with_the_records_and_read_back_with_their_text(
     assert consumer.committed([zero]) == {zero: Position(8, "")}
 
 
+def test_positions_that_were_begun_with_are_committed_with_the_records_that_come_later(client: Opened, topic: str) -> None:
+    zero = TopicPartition(topic, 0)
+    consumer = client.consumer(f"{topic}-g", "m", [topic])
+    (mine,) = joined(consumer)
+    assert mine.membership is not None
+    publisher = client.publisher(f"{topic}-p")
+    for offset in (7, 8):
+        publisher.begin({zero: Position(offset, "early")}, mine.membership)
+        publisher.publish(texts(topic, [f"late {offset}"]), {zero: Position(offset, "early")}, mine.membership)
+    publisher.publish(texts(topic, ["as ever"]), {zero: Position(9, "")}, mine.membership)
+    assert consumer.committed([zero]) == {zero: Position(9, "")}
+    assert values(read(client.reader(topic, {0: 0}), 3)) == ["late 7", "late 8", "as ever"]
+
+
+def test_what_was_begun_and_never_published_is_ended_by_the_next_publisher(client: Opened, topic: str) -> None:
+    zero = TopicPartition(topic, 0)
+    consumer = client.consumer(f"{topic}-g", "m", [topic])
+    (mine,) = joined(consumer)
+    assert mine.membership is not None
+    publisher = client.publisher(f"{topic}-p")
+    publisher.begin({zero: Position(7, "never")}, mine.membership)
+    publisher.close()
+    client.publisher(f"{topic}-p").publish(texts(topic, ["mine"]), {zero: Position(8, "mine")}, mine.membership)
+    assert consumer.committed([zero]) == {zero: Position(8, "mine")}
+    assert clients.all_visible(client, topic) == ["mine"]
+
+
 def test_a_refused_record_leaves_the_positions_alone(client: Opened, topic: str) -> None:
     consumer = client.consumer(f"{topic}-g", "m", [topic])
     (mine,) = joined(consumer)
@@ -153,7 +180,8 @@ def test_a_member_too_many_is_told_that_it_has_no_partition(client: Opened, topi
     assert idle.poll(1, 0.05) == {}
 
 
-def test_an_older_generation_cannot_publish(client: Opened, topic: str) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_older_generation_cannot_publish(client: Opened, topic: str, begun: bool) -> None:
     zero = TopicPartition(topic, 0)
     first = client.consumer(f"{topic}-g", "m1", [topic])
     (old,) = joined(first)
@@ -161,6 +189,8 @@ def test_an_older_generation_cannot_publish(client: Opened, topic: str) -> None:
     second = client.consumer(f"{topic}-g", "m2", [topic])
     new = joined(first, second, after=old.membership.generation)[0]
     publisher = client.publisher(f"{topic}-p")
+    if begun:
+        publisher.begin({zero: Position(1, "old")}, old.membership)
     with pytest.raises(Fenced) as raised:
         publisher.publish(texts(topic, ["old"]), {zero: Position(1, "old")}, old.membership)
     assert not isinstance(raised.value, MemberReplaced)
@@ -170,12 +200,16 @@ def test_an_older_generation_cannot_publish(client: Opened, topic: str) -> None:
     assert clients.all_visible(client, topic) == ["new"]
 
 
-def test_a_member_that_is_replaced_hears_of_it_in_its_polls_and_cannot_publish(client: Opened, topic: str) -> None:
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_member_that_is_replaced_hears_of_it_in_its_polls_and_cannot_publish(client: Opened, topic: str, begun: bool) -> None:
     older = client.consumer(f"{topic}-g", "m", [topic])
     (old,) = joined(older)
     publisher = client.publisher(f"{topic}-p")
     (new,) = joined(client.consumer(f"{topic}-g", "m", [topic]))
     assert new.partitions == old.partitions
+    if begun:
+        assert old.membership is not None
+        publisher.begin({TopicPartition(topic, 0): Position(1, "old")}, old.membership)
     with pytest.raises(MemberReplaced):
         publisher.publish(texts(topic, ["old"]), {TopicPartition(topic, 0): Position(1, "old")}, old.membership)
     for _ in range(2):  # it stays so

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import kafka.errors
@@ -16,9 +16,10 @@ from tests.kafka.proxy import Api, Proxy
 from worker.demo.broker import Broker, BrokerOptions
 from worker.log.contract import TopicPartition
 from worker.log.errors import Fenced, LogCorrupt, LogError, LogUnavailable, MemberReplaced, OffsetOutOfRange, RecordRefused, UnknownTopic
-from worker.log.kafka.client import InDoubt, Membership, Position
+from worker.log.kafka.client import InDoubt, Membership, Outgoing, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.failures import ClusterTooOld, LoginRefused, NotAllowed
+from worker.log.kafka.kafka_python import batches
 from worker.log.kafka.kafka_python.client import KafkaPython
 from worker.log.kafka.kafka_python.connection import translated
 from worker.log.kafka.kafka_python.publisher import KafkaPythonPublisher
@@ -42,11 +43,10 @@ def topic(bootstrap: str, topic_name: str) -> str:
 # ---- the steps of publish(), each against what the library does without them
 
 
-def test_a_record_that_was_lost_keeps_the_others_from_being_published(client: Opened, topic: str) -> None:
-    """The library itself would commit the rest: only the record's future knows."""
+def test_a_record_that_was_lost_keeps_the_others_from_being_published(client: Opened, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library itself would commit the rest: only the batch's future knows."""
     publisher = client.publisher(f"{topic}-p")
-    assert isinstance(publisher, KafkaPythonPublisher)
-    lose_one(publisher, kafka.errors.KafkaTimeoutError("expired"))
+    lose_one(monkeypatch, kafka.errors.KafkaTimeoutError("expired"))
     with pytest.raises(LogUnavailable) as raised:
         publisher.publish(texts(topic, ["a", "lost", "c"]), {}, None)
     assert not isinstance(raised.value, InDoubt)
@@ -55,15 +55,19 @@ def test_a_record_that_was_lost_keeps_the_others_from_being_published(client: Op
     assert all_visible(client, topic) == []
 
 
-def lose_one(publisher: KafkaPythonPublisher, error: Exception) -> None:
-    """The record "lost" is not sent; what comes back for it is a future that has failed."""
-    producer = publisher._producer
-    send = producer.send
+def lose_one(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """The record "lost" is not sent; its batch has failed."""
+    enqueue = batches.enqueue
 
-    def losing(topic: str, value: bytes, *others: Any) -> Any:
-        return kafka.future.Future().failure(error) if value == b"lost" else send(topic, value, *others)
+    def losing(producer: Any, records: Sequence[Outgoing]) -> list[batches.Batch]:
+        sent = enqueue(producer, kept := [record for record in records if record.value != b"lost"])
+        if len(kept) == len(records):
+            return sent
+        lost = batches.Batch(kafka.TopicPartition(*records[0][:2]), [b"lost"], 0)
+        lost.complete_exceptionally(error, lambda _: error)
+        return [*sent, lost]
 
-    producer.send = losing
+    monkeypatch.setattr("worker.log.kafka.kafka_python.publisher.enqueue", losing)
 
 
 def test_of_several_failures_the_one_that_says_most_is_raised(client: Opened, topic: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -135,3 +136,10 @@ def values(log: Log, topic: str) -> list[list[bytes | None]]:
 def written(log: Log, topic: str) -> list[bytes]:
     """All values of a topic but the tombstones, sorted."""
     return sorted(value for partition in values(log, topic) for value in partition if value is not None)
+
+
+def wait_for_positions(log: Log, group: str, topic: str, positions: Mapping[int, int]) -> None:
+    """A Kafka broker answers a commit before others can see its positions."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while (found := log.committed(group, topic)) != positions:
+        assert time.monotonic() < deadline_s, f"{found} instead of {positions}"

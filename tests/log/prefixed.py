@@ -99,6 +99,9 @@ class PrefixedTurns:
     def send(self, topic: str, messages: Iterable[Message]) -> None:
         self._turns.send(self._prefix + topic, messages)
 
+    def prepare(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self._turns.prepare({name._replace(topic=self._prefix + name.topic): offset for name, offset in offsets.items()})
+
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         self._turns.commit({name._replace(topic=self._prefix + name.topic): offset for name, offset in offsets.items()})
 

@@ -168,6 +168,12 @@ class LogMachine(RuleBasedStateMachine):
         self.publish(member.sent)
         member.sent = []
 
+    @rule(which=WHICH, part=st.sets(st.sampled_from(INPUT)))
+    def prepare(self, which: int, part: set[TopicPartition]) -> None:
+        """Whatever comes after it, it changes nothing."""
+        member = self.members[self.name(which)]
+        member.turns.prepare({partition: offset for partition, offset in member.next.items() if partition in part})
+
     @rule(which=WHICH)
     def abort(self, which: int) -> None:
         self.forget_turn(self.members[self.name(which)])

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from tests.log.forms import PATIENCE_S, Form, flat, poll_records, poll_until, settle, values, written
+from tests.log.forms import PATIENCE_S, Form, flat, poll_records, poll_until, settle, values, wait_for_positions, written
 from worker.log.contract import Log, Message, Record, Topic, TopicPartition
 from worker.log.errors import RecordRefused
 
@@ -33,7 +33,7 @@ def test_nobody_sees_a_turn_before_its_commit(form: Form, log: Log) -> None:
     turns.commit({TopicPartition("in", 1): records[-1].offset + 1})
     assert written(form.open(), "out") == [b"done"]
     assert written(form.open(), "state") == [b"s"]
-    assert form.open().committed("g", "in")[1] == records[-1].offset + 1
+    wait_for_positions(form.open(), "g", "in", {0: 0, 1: records[-1].offset + 1, 2: 0, 3: 0})
 
 
 def test_an_aborted_turn_has_never_been(form: Form, log: Log) -> None:
@@ -90,7 +90,7 @@ def test_next_offsets_commit_all_that_was_polled(log: Log) -> None:
         polled = turns.poll(2, PATIENCE_S)
         seen += len(flat(polled))
         turns.commit(polled.next_offsets)
-    assert log.committed("g", "in") == {p: [*log.read("in", p)][-1].offset + 1 for p in range(4)}
+    wait_for_positions(log, "g", "in", {p: [*log.read("in", p)][-1].offset + 1 for p in range(4)})
     turns.abort()
     assert flat(turns.poll(10, 0)) == []
 
@@ -137,13 +137,69 @@ def test_a_poll_keeps_its_limit_and_starves_no_partition(log: Log) -> None:
         turns.poll(0, 0)
 
 
+def test_what_was_prepared_is_seen_only_with_its_commit(form: Form, log: Log) -> None:
+    log.append("in", numbered(4, partition=1))
+    turns, name = log.turns("g", ["in"], "m"), TopicPartition("in", 1)
+    for number, record in enumerate(poll_records(turns, 4)):
+        turns.prepare({name: record.offset + 1})
+        turns.send("out", [Message(b"%d" % number, b"key")])
+        assert written(form.open(), "out") == [b"%d" % before for before in range(number)]
+        turns.commit({name: record.offset + 1})
+        assert written(form.open(), "out") == [b"%d" % before for before in range(number + 1)]
+    wait_for_positions(log, "g", "in", {0: 0, 1: 4, 2: 0, 3: 0})
+
+
+def test_other_offsets_than_those_prepared_can_be_committed_and_none(log: Log) -> None:
+    log.append("in", numbered(4, partition=1))
+    turns, name = log.turns("g", ["in"], "m"), TopicPartition("in", 1)
+    records = poll_records(turns, 4)
+    turns.prepare({name: records[-1].offset + 1})
+    turns.send("out", [Message(b"one", b"key")])
+    turns.commit({name: records[1].offset})
+    turns.prepare({name: records[1].offset})
+    turns.commit({name: records[1].offset})  # nothing to be done
+    turns.prepare({name: records[-1].offset + 1})
+    turns.send("out", [Message(b"two", b"key")])
+    turns.commit({})
+    assert written(log, "out") == [b"one", b"two"]
+    wait_for_positions(log, "g", "in", {0: 0, 1: records[1].offset, 2: 0, 3: 0})
+
+
+def test_what_was_prepared_and_aborted_has_never_been(log: Log) -> None:
+    log.append("in", numbered(4, partition=1))
+    turns, name = log.turns("g", ["in"], "m"), TopicPartition("in", 1)
+    records = poll_records(turns, 4)
+    turns.prepare({name: records[-1].offset + 1})
+    turns.send("out", [Message(b"never", b"key")])
+    turns.abort()
+    assert poll_records(turns, 4) == records
+    turns.prepare({name: records[-1].offset + 1})
+    turns.close()
+    assert poll_records(log.turns("g", ["in"], "other"), 4) == records
+    assert written(log, "out") == []
+
+
+def test_a_partition_gained_after_prepare_is_told_and_read(log: Log) -> None:
+    log.append("in", numbered(8))
+    one, two = log.turns("g", ["in"], "one"), log.turns("g", ["in"], "two")
+    settle(one, two)
+    records = [record for member in (one, two) for record in poll_records(member, 4)]
+    offsets = {TopicPartition("in", name.partition): 2 for name in one.assignment()}
+    one.prepare(offsets)
+    two.close()
+    again = poll_records(one, 4)
+    assert {record.partition for record in again} == {0, 1, 2, 3} - {name.partition for name in offsets}
+    assert sorted(record.value or b"" for record in records) == contents(numbered(8))
+
+
 def test_groups_do_not_disturb_each_other(log: Log) -> None:
     log.append("in", numbered(4))
     one, two = log.turns("one", ["in"], "m"), log.turns("two", ["in"], "m")
     records = poll_records(one, 4)
     one.commit({TopicPartition(r.topic, r.partition): r.offset + 1 for r in records})
     assert sorted(poll_records(two, 4)) == sorted(records)
-    assert log.committed("two", "in") != log.committed("one", "in")
+    wait_for_positions(log, "one", "in", {p: len([*log.read("in", p)]) for p in range(4)})
+    assert set(log.committed("two", "in").values()) == {0}
 
 
 def test_a_new_group_starts_at_either_end(log: Log) -> None:

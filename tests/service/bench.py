@@ -174,6 +174,9 @@ class FaultyTurns:
         fail(self._faults, self._prefix + "poll")
         return self._turns.poll(limit, 0)  # the clock stands still: there is nothing to wait for
 
+    def prepare(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self._turns.prepare(offsets)
+
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         fail(self._faults, self._prefix + "commit")
         self._turns.commit(offsets)

@@ -75,6 +75,8 @@ class Scorer:
             return True
 
         restored_s = self._clock.elapsed_s()
+        if read:
+            self._turns.prepare(polled.next_offsets)
         turns = self._work(polled, full=read >= self._settings.service.turn_events)
         if not turns:
             return False

@@ -94,6 +94,9 @@ class EmbeddedTurns:
         self._refuse_if_over()
         self._outbox.add(*self._lookup(topic), messages, self._store.where)
 
+    def prepare(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """A commit is one step here; there is nothing to begin with."""
+
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """See the contract. In one transaction: 1 fence and positions, 2 records; then 3 the turn is forgotten."""
         self._refuse_if_over()

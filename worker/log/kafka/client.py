@@ -102,6 +102,12 @@ class GroupConsumer(Protocol):
 class Publisher(Protocol):
     """A transactional, idempotent producer with acks=all. Making one fences whoever had its transactional id and ends what that one left open."""
 
+    def begin(self, positions: Mapping[TopicPartition, Position], membership: Membership) -> None:
+        """Begin the transaction of the next publish(), which must come with the same positions and membership, and send it these in the background.
+
+        Returns at once, and raises nothing: what goes wrong is raised by publish(). A publisher that has begun what is not to be published is closed.
+        """
+
     def publish(self, records: Sequence[Outgoing], positions: Mapping[TopicPartition, Position], membership: Membership | None) -> None:
         """One transaction: all records, and with a membership the group's positions. Returns once it is committed.
 

@@ -45,6 +45,7 @@ class KafkaTurns:
         self._over = ""  # why the open turn can only be aborted
         self._failed_once = False  # a commit of the open turn has failed: what the group's positions are by now, only the group knows
         self._doubt: tuple[TopicPartition, str] | None = None  # the mark by which to find out whether the open turn was committed
+        self._prepared: tuple[Mapping[TopicPartition, int], dict[TopicPartition, Position]] | None = None  # moves and marks of a transaction that was begun
         self._replaced: MemberReplaced | None = None
         self._gained: frozenset[TopicPartition] = frozenset()  # not reported yet
         self._lost: frozenset[TopicPartition] = frozenset()
@@ -148,6 +149,8 @@ class KafkaTurns:
         if not (self._unknown or self._moved) or not self._consumer.stable():
             return
         if self._unknown:
+            if self._prepared:  # marks that were sent hold up who asks for the positions: the next producer of our name ends that transaction
+                self._drop_publisher()
             self._ready_publisher()  # first: it ends what an older process of our name has left open, and so settles the positions
             self._doubt = None
             if not self._read_positions():
@@ -228,6 +231,16 @@ class KafkaTurns:
             for partition, (value, key, headers, _) in placed(described, messages, self._keyless, self._cluster.where)
         ]
 
+    def prepare(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """See the contract: begins the transaction and sends it the marks, while the caller works out what to publish. For a first try only."""
+        moves = dict(offsets)
+        troubled = self._over or self._replaced or self._doubt or self._failed_once or self._prepared or self._unknown or self._moved
+        if troubled or self._publisher is None or self._membership is None or not moves or not moves.keys() <= self._positions.keys():
+            return
+        marks = self._numbered(moves)
+        self._publisher.begin(marks, self._membership)
+        self._prepared = moves, marks
+
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """See the contract. 1 what an earlier try may have done, 2 the marks, 3 one transaction, 4 the turn is forgotten."""
         self._refuse_if_over()
@@ -236,9 +249,10 @@ class KafkaTurns:
             self._forget(moves)
             return
         if not self._outbox and all(self._committed.get(name) == offset for name, offset in moves.items()):
+            self._begun_marks({})
             self._forget(moves)  # there is nothing to publish, and no position to move
             return
-        marks = self._marks(moves)
+        marks = self._begun_marks(moves) or self._marks(moves)
         self._failed_once, self._over = True, "its commit has failed"  # the latter holds unless the end of this function or a passing trouble is reached
         try:
             self._ready_publisher().publish(self._outbox, marks, self._membership)
@@ -259,6 +273,16 @@ class KafkaTurns:
             self._refused(error)
             raise
         self._forget(moves)
+
+    def _begun_marks(self, moves: Mapping[TopicPartition, int]) -> dict[TopicPartition, Position] | None:
+        """The marks that prepare() has sent, if they are of these moves; a transaction that was begun with others is given up."""
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
+            return None
+        if prepared[0] == moves:
+            return prepared[1]
+        self._drop_publisher()
+        return None
 
     def _moves(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         for name, offset in offsets.items():
@@ -301,6 +325,10 @@ class KafkaTurns:
 
     def abort(self) -> None:
         """Touches nothing but memory. The committed positions are known, but after a commit that failed the next poll() reads them from the group."""
+        if self._prepared:
+            self._drop_publisher()
+            with suppress(LogError):  # then the next poll does
+                self._ready_publisher()
         if self._failed_once or self._doubt:
             self._unknown = set(self._positions)
         else:
@@ -336,6 +364,7 @@ class KafkaTurns:
             self._ready_publisher()
 
     def _drop_publisher(self) -> None:
+        self._prepared = None
         if self._publisher is not None:
             self._publisher.close()
             self._publisher = None

@@ -50,27 +50,40 @@ class Watchdog:
     def __init__(self, name: str, limit_ms: float) -> None:
         self._limit_s = limit_ms / 1000
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._open = 0  # calls whose outcome nobody has had; one stays so for ever if its caller is interrupted while it waits
         self._stuck = False
         self._thread = threading.Thread(target=_serve, args=(self._calls,), name=name, daemon=True)
         self._thread.start()
 
     def call(self, action: Callable[[], Result]) -> Result:
         """What `action` returns or raises. Raises Overrun when it takes longer than the limit, and at once after an overrun."""
+        return self.start(action)()
+
+    def start(self, action: Callable[[], Result]) -> Callable[[], Result]:
+        """Run `action` while the caller does something else. What is returned waits for the end, at most the limit from then on; call it once.
+
+        Raises Overrun at once after an overrun.
+        """
         if self._stuck:
             raise Overrun("an earlier call has not returned yet")
         call = _Call(action)
-        self._stuck = True  # holds if this thread is interrupted while it waits
+        self._open += 1
         self._calls.put(call)
-        if not call.done.wait(self._limit_s):
-            raise Overrun(f"no end after {self._limit_s:g} s")
-        self._stuck = False
-        result: Result = call.outcome()
-        return result
+
+        def outcome() -> Result:
+            if not call.done.wait(self._limit_s):
+                self._stuck = True
+                raise Overrun(f"no end after {self._limit_s:g} s")
+            self._open -= 1
+            result: Result = call.outcome()
+            return result
+
+        return outcome
 
     def close(self) -> None:
-        """Let the thread end: at once, or when the stuck call returns, which is not waited for."""
+        """Let the thread end: at once, or when what it is at returns, which is not waited for."""
         self._calls.put(None)
-        if not self._stuck:
+        if not self._open:
             self._thread.join()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -30,6 +30,7 @@ class LibrdkafkaPublisher:
         self._request_s = connection.timings.request_ms / 1000
         self._watchdog_s = connection.timings.watchdog_ms / 1000
         self._deadline = 0.0
+        self._begun: Callable[[], None] | None = None  # waits for the positions of the transaction that begin() has begun
         # librdkafka's own time limits have been seen to fail: a call that sent positions to a broker that was frozen meanwhile never came back.
         self._watchdog = Watchdog("librdkafka-publisher", connection.timings.watchdog_ms + connection.timings.request_ms)
         self._producer: confluent_kafka.Producer | None = made(confluent_kafka.Producer, settings, self._troubles)
@@ -54,6 +55,15 @@ class LibrdkafkaPublisher:
                 if not error.retriable() or self._troubles.any or self._left_s() <= 0:
                     raise self._troubles.explained(error, "getting the transactional id") from None
 
+    def begin(self, positions: Mapping[TopicPartition, Position], membership: Membership) -> None:
+        """See client.Publisher: steps 1 and 4 of publish()."""
+        with suppress(KafkaException, SystemError, Overrun):  # publish() will meet it again
+            self._live.begin_transaction()
+            self._begun = self._sending(positions, membership, self._watchdog_s)
+
+    def _sending(self, positions: Mapping[TopicPartition, Position], membership: Membership, within_s: float) -> Callable[[], None]:
+        return self._watchdog.start(partial(self._live.send_offsets_to_transaction, _places(positions), membership.token, within_s))
+
     def publish(self, records: Sequence[Outgoing], positions: Mapping[TopicPartition, Position], membership: Membership | None) -> None:
         """See client.Publisher. The five steps of a transaction (KIP-98, KIP-447); before the fifth, an error means that nothing was published.
 
@@ -62,8 +72,9 @@ class LibrdkafkaPublisher:
         reports = _Reports()
         self._deadline = time.monotonic() + self._watchdog_s
         try:
-            # 1. Begin. Local: the broker hears of the transaction with its first record.
-            self._live.begin_transaction()
+            # 1. Begin, if begin() has not. Local: the broker hears of the transaction with its first record, or with the positions.
+            if self._begun is None:
+                self._live.begin_transaction()
             # 2. Send everything, each record to the partition that was chosen for it.
             for record in records:
                 self._send(record, reports)
@@ -73,7 +84,8 @@ class LibrdkafkaPublisher:
                 raise self._undelivered(reports, len(records))
             # 4. The group's positions, in the name of the member and the generation that was noted when the partitions were assigned.
             if membership is not None:
-                self._watchdog.call(partial(self._live.send_offsets_to_transaction, _places(positions), membership.token, self._left_s()))
+                sent, self._begun = self._begun or self._sending(positions, membership, self._left_s()), None
+                sent()
         except (KafkaException, SystemError) as exception:
             raise self._before_commit(cause(exception), reports) from None
         except Overrun as overrun:
@@ -135,6 +147,7 @@ class LibrdkafkaPublisher:
 
     def close(self) -> None:
         """See client.Publisher. What is still queued or under way is purged; the broker aborts what was left open when the id is taken again."""
+        self._begun = None
         self._watchdog.close()
         producer, self._producer = self._producer, None
         if producer is not None:
