@@ -14,7 +14,7 @@ from tests.machine import had
 from worker.endpoint_settings import EndpointSettings
 from worker.endpoints.access import Access, AccessUnusable, tls_context
 from worker.endpoints.requests import Request
-from worker.endpoints.server import Answer, Respond
+from worker.endpoints.server import Answer, Limits, Respond
 
 TOKEN = "planted-secret-0123456789"
 
@@ -87,7 +87,8 @@ def test_mutual_tls_lets_certified_clients_in_and_refuses_others(authority: Auth
     strangers = Authority(tmp_path_factory.mktemp("strangers"), "strangers").issue("client")
     files = {"tls_certificate_file": str(own.certificate_file), "tls_key_file": str(own.key_file), "tls_client_ca_file": str(authority.certificate_file)}
     settings = EndpointSettings(**files)
-    with serving(guarded(settings), tls=tls_context(settings)) as (server, failures):
+    patient = Limits(asking_s=60, answering_s=60)  # whoever waits for one of these waits beyond the client's own deadline
+    with serving(guarded(settings), patient, tls_context(settings)) as (server, failures):
         trusting = ssl.create_default_context(cafile=str(authority.certificate_file))
         assert get(server.port, "/", trusting)[0] == 403
         trusting.load_cert_chain(client.certificate_file, client.key_file)

@@ -164,7 +164,7 @@ class Server:
     async def _accept(self) -> None:
         while True:
             try:
-                connection, _ = await self._loop.sock_accept(self._listener)
+                connection = await self._next()
             except OSError as error:  # no more file descriptors, or the client is gone already
                 self._failed(error)
                 await asyncio.sleep(0.1)
@@ -178,6 +178,18 @@ class Server:
             self._open[task], self._asking[task] = connection, None
             task.add_done_callback(self._ended)
             await self._pace()
+
+    async def _next(self) -> socket.socket:
+        """The next connection. Taken without awaiting anything: loop.sock_accept() loses one that comes while the server is being closed."""
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                return self._listener.accept()[0]
+            readable = asyncio.Event()
+            self._loop.add_reader(self._listener, readable.set)
+            try:
+                await readable.wait()
+            finally:
+                self._loop.remove_reader(self._listener)
 
     async def _make_room(self) -> None:
         """Let go whoever has been asking for longest, else whoever is here for longest, until one more may come."""
@@ -210,7 +222,7 @@ class Server:
                 async with asyncio.timeout(self._limits.asking_s):
                     bounds = {"ssl_handshake_timeout": self._limits.asking_s, "ssl_shutdown_timeout": LINGER_S} if self._tls else {}
                     transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, connection, ssl=self._tls, **bounds)
-                    transport.set_write_buffer_limits(0)  # drain() is to wait until the kernel has all of it
+                    transport.set_write_buffer_limits(1, 0)  # drain() is to wait until the kernel has all of it; TLS never goes on from 0
                     writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
                     answer, method = await self._answer(reader, transport)
                 self._asking.pop(asyncio.current_task(), None)  # type: ignore[arg-type]
