@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 
 from tests.service.bench import Bench, FaultyLog, settings_of, shop_lines
 from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
-from worker.log.contract import Message
-from worker.service.models import Models, untrained
+from worker.log.contract import Message, Record
+from worker.service.models import LOOK_BACK, Models, latest_of, untrained
 from worker.service.patience import Patience
 
 SETTINGS = settings_of()
@@ -50,6 +53,28 @@ def test_a_worker_that_starts_takes_the_latest_of_every_target() -> None:
     bench = Bench()
     bench.log.append("clickscore.models", [snapshot("intent", -1.0), snapshot("churn", 1.0), snapshot("intent", -2.0)])
     assert models_of(bench).current().intercepts[1:] == (-2.0, 1.0)
+
+
+@pytest.mark.parametrize("rare", ["intent", "churn"])
+def test_a_long_topic_of_models_is_read_from_behind_as_far_as_it_takes(monkeypatch: pytest.MonkeyPatch, rare: str) -> None:
+    bench, starts = Bench(), []
+    often = [target for target in ("purchase", "intent", "churn") if target != rare]
+    bench.log.append("clickscore.models", [snapshot(rare, -7.0)])
+    bench.log.append("clickscore.models", [snapshot(target, -0.01 * number) for number in range(100) for target in often])
+    read = bench.log.read
+
+    def spied(topic: str, partition: int, start: int = 0) -> Iterator[Record]:
+        starts.append(start)
+        return read(topic, partition, start)
+
+    monkeypatch.setattr(bench.log, "read", spied)
+    found = {records[0].key: records for records in latest_of(bench.log, "clickscore.models", 0, often)}
+    assert {key: [record.offset for record in records] for key, records in found.items()} == {
+        target.encode(): [193 + 2 * number + place for number in range(4)] for place, target in enumerate(often)
+    }
+    assert starts == [201 - LOOK_BACK]
+    assert len(latest_of(bench.log, "clickscore.models", 0, [rare, *often])) == 3
+    assert starts[1:] == [201 - LOOK_BACK, 0]
 
 
 def test_a_snapshot_that_cannot_be_used_leaves_the_model_before_in_force() -> None:

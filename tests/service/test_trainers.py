@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -161,3 +163,8 @@ def test_learning_ends_its_turn_when_its_time_is_up(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(clock, "elapsed_s", lambda: 1_000 + 0.005 * next(ticks))  # every look at the clock costs 5 ms
     loop.turn()
     assert 0 < bench.total("examples_learned") <= 60
+
+
+def test_a_worker_is_put_together_without_river_which_takes_a_second_to_import() -> None:
+    code = "import sys, worker.service.assembly; print(sorted({'river', 'scipy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -24,6 +24,7 @@ from worker.settings import Settings
 
 AT_ONCE = 16  # snapshots are large
 LATEST = 4  # snapshots of a target that are looked at, from the last one back, for one that can be used
+LOOK_BACK = 64  # offsets before the end in which they are looked for first
 
 
 class Models:
@@ -37,7 +38,7 @@ class Models:
         topic = settings.topics.models
         ends = log.end_offsets(topic)
         for partition in ends:
-            self._take(patience.call("read models", latest_of, log, topic, partition))
+            self._take(patience.call("read models", latest_of, log, topic, partition, self._cards))
         self._scorecards = Scorecards.of(list(self._cards.values()))
         happened.models_read({name: card.version for name, card in self._cards.items()})
         self._tail = log.tail(topic, ends)
@@ -89,9 +90,19 @@ def untrained(name: str, settings: TargetSettings) -> Scorecard:
     return Scorecard(name, f"{name}@0", LAYOUT, np.zeros(TABLE_SIZE), intercept, calibration, settings.abstain_below > 0, settings.prior)
 
 
-def latest_of(log: Log, topic: str, partition: int) -> list[deque[Record]]:
-    """The last few records of every key in a partition; more than one, for the very last may be damaged."""
-    return list(_latest(log.read(topic, partition)).values())
+def latest_of(log: Log, topic: str, partition: int, targets: Iterable[str]) -> list[deque[Record]]:
+    """The last few records of every target in a partition, one list a target; more than one, for the very last may be damaged.
+
+    Read from behind, further and further: a topic of large records that wait for compaction is not read whole.
+    """
+    keys = {target.encode() for target in targets}
+    first, end, back = log.start_offsets(topic)[partition], log.end_offsets(topic)[partition], LOOK_BACK
+    while True:
+        start = max(first, end - back)
+        latest = {key: records for key, records in _latest(log.read(topic, partition, start)).items() if key in keys}
+        if start == first or (latest.keys() == keys and all(len(records) == LATEST for records in latest.values())):
+            return list(latest.values())
+        back *= 8
 
 
 def _latest(records: Iterable[Record]) -> dict[bytes | None, deque[Record]]:

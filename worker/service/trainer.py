@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from worker.core.labels.examples import Example, ExampleError
 from worker.core.labels.tallies import Tally
 from worker.core.learning.snapshot import Snapshot, SnapshotError
-from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
@@ -23,6 +23,9 @@ from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.judgement import Judgement
 from worker.service.topics import target_partitions
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.core.learning.trainer import Trainer
 
 AT_ONCE = 200  # examples between two looks at the clock, some milliseconds
 
@@ -107,9 +110,11 @@ class Trainers:
 
     def _resume(self, partition: int) -> _Learner:
         """A trainer as its latest snapshot has it, or a new one."""
+        from worker.core.learning.trainer import Trainer  # River takes a second to import, which the scorer's first turn need not wait for
+
         target = self._target_of[partition]
         settings = self._settings.targets[target]
-        found = [records for records in latest_of(self._log, self._settings.topics.models, 0) if records[0].key == target.encode()]
+        found = latest_of(self._log, self._settings.topics.models, 0, [target])
         committed = self._log.committed(self._group, self._settings.topics.examples).get(partition, 0)
         if not found:
             self._happened.trainer_began(target)
