@@ -24,7 +24,7 @@ from worker.log.contract import Tail, Topic
 
 RATES = (500, 2_000, 8_000)
 PEERS_RATE = 2_000
-WARM_S, MEASURED_S, LATE_S, READY_WITHIN_S = 5, 12, 8.0, 60.0
+WARM_S, MEASURED_S, LATE_S, READY_WITHIN_S = 4, 8, 6.0, 60.0
 BEGIN_IN_S = 1.5  # so long a sender takes to make its events
 
 

@@ -20,7 +20,7 @@ from worker.log.contract import Topic
 from worker.log.errors import LogUnavailable
 
 USERS, COUNT = 50_000, 1_200_000
-WARM_S, MEASURED_S, STEP_S = 3.0, 8.0, 0.05
+WARM_S, MEASURED_S, STEP_S = 3.0, 6.0, 0.05
 FIRST_WITHIN_S, STEADY_WITHIN_S = 60.0, 90.0
 
 
