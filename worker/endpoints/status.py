@@ -72,7 +72,7 @@ class Status:
         }
 
     def _target(self, name: str, values: Series) -> dict[str, Any]:
-        causes = [cause for cause in ("event", "silence") if one(values, "judged_decisions", target=name, cause=cause) > 0]
+        causes = [cause for cause in ("event", "silence") if one(values, "log_loss", target=name, cause=cause, model="published") >= 0]
         return {
             "name": name,
             "meaning": meaning(self._settings.targets[name]),

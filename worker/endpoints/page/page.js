@@ -133,7 +133,9 @@ function plot(t, q, open) {
   const better = known(q.log_loss) && known(q.log_loss_baseline) ? q.log_loss < q.log_loss_baseline : null;
   const verdict = element("p", { class: "verdict" }, "log-loss ", element("b", {}, known(q.log_loss) ? q.log_loss.toFixed(4) : "–"), ` beside ${known(q.log_loss_baseline) ? q.log_loss_baseline.toFixed(4) : "–"} of the base rate`,
     better === null ? "" : better ? ": better than saying the same to all" : ": no better than saying the same to all");
-  const facts = [`${count(q.judged_decisions)} decisions`, `${percent(q.base_rate)} came true`];
+  const facts = [];
+  if (known(q.judged_decisions)) facts.push(`${count(q.judged_decisions)} decisions`);
+  if (known(q.base_rate)) facts.push(`${percent(q.base_rate)} came true`);
   if (known(q.calibration_ratio)) facts.push(`said ÷ came true ${q.calibration_ratio.toFixed(2)}`);
   if (known(q.roc_auc)) facts.push(`AUC ${q.roc_auc.toFixed(3)}`);
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...["Said", "Came true", "Decisions"].map((head) => element("th", { scope: "col" }, head)))),
@@ -145,7 +147,7 @@ function plot(t, q, open) {
 
 function showDeadLetters(s) {
   const recent = s.deadletters.reduce((sum, d) => sum + d.recent, 0);
-  say("deadletters-note", recent ? `${count(recent)} in the last 5 minutes. \`clickscore deadletters list\` shows them.` : "None in the last 5 minutes.");
+  say("deadletters-note", recent ? `${count(recent)} in the last 5 minutes. The command clickscore deadletters list shows them.` : "None in the last 5 minutes.");
   fill("deadletters-rows", s.deadletters, "none since the start", (d) => [words(d.reason), count(d.recent), count(d.total)]);
 }
 
