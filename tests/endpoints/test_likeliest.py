@@ -40,6 +40,8 @@ def test_no_more_are_kept_than_the_bound(worked: Shop, monkeypatch: pytest.Monke
     monkeypatch.setattr(likeliest, "KEPT", 7)
     small = Shop().work()
     assert max(len(kept) for kept in small.watch.likeliest._kept.values()) == 7
+    scores = latest(small)  # who fell is not listed by the score before
+    assert all(orjson.loads(likely.record) == scores[user] for kept in small.watch.likeliest._kept.values() for user, likely in kept.items())
 
 
 def test_users_of_partitions_that_were_given_up_are_forgotten(worked: Shop) -> None:
