@@ -98,7 +98,7 @@ def encodings(draw: st.DrawFn, records: st.SearchStrategy[Record]) -> bytes:
 
 def rows(batch: Batch) -> list[Record]:
     """The batch as one dict an event; absent numbers as None, so that rows compare."""
-    columns = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch) if field.name not in ("labels", "unknown_fields")}
+    columns = {field.name: getattr(batch, field.name) for field in dataclasses.fields(batch) if field.name not in ("labels", "unknown_fields", "further")}
     listed = {name: column if isinstance(column, list) else column.tolist() for name, column in columns.items()}
     assert {len(column) for column in listed.values()} == {len(batch)}
     return [{name: None if column[row] != column[row] else column[row] for name, column in listed.items()} for row in range(len(batch))]

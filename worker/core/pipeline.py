@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.core.action.moments import Turned
+from worker.core.action.plan import Plan
+from worker.core.action.traces import FURTHER, traces_of
+from worker.core.action.turn import Action
 from worker.core.event_time.holiday_calendar import HolidayCalendar
 from worker.core.event_time.outage import Outage, OutageDetector
 from worker.core.event_time.watermark import UNSET, Admitted, Watermark
@@ -67,12 +71,15 @@ class Turn:
     dropped: Counter[str] = field(default_factory=Counter)  # events that count for nothing: "late", "duplicate"
     forgotten: Counter[str] = field(default_factory=Counter)  # users: "expired", "evicted"
     outages: list[Outage] = field(default_factory=list)  # found to have ended in this turn
+    segments: list[tuple[str, bytes | None]] = field(default_factory=list)  # user id, record; None is a tombstone
+    triggers: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 class Pipeline:
     """The state of one input partition and the turns over it."""
 
-    def __init__(self, settings: CoreSettings, partition: int = 0, keep_changes: bool = True) -> None:
+    def __init__(self, settings: CoreSettings, partition: int = 0, keep_changes: bool = True, plan: Plan | None = None) -> None:
+        """`plan` holds segments and triggers; without one there are none, and nothing is spent on them."""
         self.settings = settings
         self.partition = partition
         self.keep_changes = keep_changes
@@ -90,6 +97,8 @@ class Pipeline:
         features = settings.features
         holidays = HolidayCalendar(self.state.labels, features.holiday_country) if features.holidays else None
         self.scoring = Scoring(profiles.session_gap_ms, features.season, holidays, settings.reasons)
+        self.action = Action(plan, [target.absence for target in self.targets.values()], partition) if plan else None
+        self._further = FURTHER if plan else ()
         self.unknown_fields: Counter[str] = Counter()
         self._records: ScoreRecords | None = None
 
@@ -98,7 +107,7 @@ class Pipeline:
     def turn(self, values: Sequence[bytes | None], offsets: Sequence[int], scorecards: Scorecards, now_ms: int | None = None) -> Turn:
         """Take records through the whole path. `now_ms` is the clock for live input, None in a replay."""
         held = self.state.held
-        batch, rejected = decode([value for _, value in held] + list(values), self.settings.events.names)
+        batch, rejected = decode([value for _, value in held] + list(values), self.settings.events.names, self._further)
         all_offsets = [offset for offset, _ in held] + list(offsets)
         all_values = [value for _, value in held] + list(values)
         self.unknown_fields.update(batch.unknown_fields)
@@ -116,7 +125,7 @@ class Pipeline:
 
     def idle(self, elapsed_ms: int, scorecards: Scorecards) -> Turn:
         """Nothing came for `elapsed_ms`: silence goes on, windows close."""
-        batch, _ = decode([])
+        batch, _ = decode([], further=self._further)
         start_ms = self.watermark.value
         self.watermark.advance(elapsed_ms)
         nothing = np.zeros(0, dtype=np.int64)
@@ -127,7 +136,7 @@ class Pipeline:
     def finish(self, scorecards: Scorecards) -> Turn:
         """The input has ended: events that still waited for confirmation are judged."""
         held = self.state.held
-        batch, _ = decode([value for _, value in held], self.settings.events.names)
+        batch, _ = decode([value for _, value in held], self.settings.events.names, self._further)
         self._recall(batch)
         start_ms = self.watermark.value
         admitted = self.watermark.finish(batch.time_ms)
@@ -192,11 +201,21 @@ class Pipeline:
         ids = [row_users[row] or "" for row in scored.row.tolist()]
         event_ids = [batch.event_id[i] if i >= 0 else None for i in np.append(order, -1)[sources].tolist()]  # -1, silence, is the last
         turn.scores = list(zip(ids, self._encoder(scorecards).encode(scored, codes, points, ids, event_ids), strict=True))
+        if self.action:
+            traces, labels = traces_of(batch, order)
+            turn.changes += self.state.learn_labels(labels)
+            chances = self.scoring.chances_with(scorecards)
+            turned = Turned(traces, reached, applied, history, scored, sources, silent, chances, start_ms, end_ms)
+            acted = self.action.take(turned, self.profiles, self.state.labels, scorecards)
+            turn.segments, turn.triggers = acted.segments, acted.triggers
         self._forget(turn, "expired", expired)
         self._forget(turn, "evicted", self._surplus())
         if self.keep_changes:
             turn.changes += self.state.profile_changes(self.profiles, applied.users)
             turn.changes += self.state.decision_changes(self.profiles, self.decisions)
+            turn.changes += self.action.changes(self.profiles) if self.action else []
+        elif self.action:
+            self.action.written()
         return turn
 
     # ---- steps
@@ -266,6 +285,7 @@ class Pipeline:
             turn.forgotten[why] += len(rows)
             self.decisions.forget_users(rows)
             turn.changes += self.state.tombstones(self.profiles, self.decisions)
+            turn.changes += self.action.forget(rows, self.profiles, turn.segments) if self.action else []
             turn.changes += [(key, None) for key in self.state.profile_keys(self.profiles.forget(rows))]
 
     def _surplus(self) -> Ints:
@@ -295,4 +315,6 @@ class Pipeline:
         kept = [(row_of[user], for_targets(record, targets)) for user, record in changelog.decisions.values() if user in row_of]
         places = self.decisions.restore(np.array([row for row, _ in kept], dtype=np.int64), [record for _, record in kept])
         self.outcomes.resume(self.decisions, places, self.watermark.value)
+        if self.action:
+            self.action.restore(row_of, changelog.action_records())
         self.announcements.wait_for(self.decisions, places)

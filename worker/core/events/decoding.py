@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,15 +59,17 @@ class Batch:
     search_term: Integers
     labels: dict[int, str]  # hash -> text, cut to LABEL_LENGTH, of every category, path, country, device and medium here
     unknown_fields: dict[str, int]  # name -> events that carry it
+    further: dict[str, list[Any]]  # the values, as they came, of each unknown field that was asked for; None where absent
 
     def __len__(self) -> int:
         return len(self.user_id)
 
 
-def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES) -> tuple[Batch, list[Rejected]]:
+def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES, further: Sequence[str] = ()) -> tuple[Batch, list[Rejected]]:
     """Decode record values to a Batch and the list of those refused; each position is in exactly one of the two, both in input order.
 
-    `names` translates a shop's own event names to GA4's. Never raises for any bytes.
+    `names` translates a shop's own event names to GA4's; `further` are unknown fields whose values are wanted too, of whatever type.
+    Never raises for any bytes.
     """
     parsed = parse(values)
     shapes = shapes_of(parsed.records)
@@ -74,7 +77,9 @@ def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES) 
     if faults:
         parsed, fields = parsed.without(faults), fields.without(faults)
         shapes = shapes_of(parsed.records)
-    return batch_of(fields, parsed.positions, names, unknown_fields(parsed.records, shapes)), parsed.rejected
+    batch = batch_of(fields, parsed.positions, names, unknown_fields(parsed.records, shapes))
+    batch.further = {field: [record.get(field) for record in parsed.records] for field in further}
+    return batch, parsed.rejected
 
 
 def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str], unknown: dict[str, int]) -> Batch:
@@ -108,6 +113,7 @@ def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str],
         search_term=hashes["search_term"],
         labels=dict(labels),
         unknown_fields=unknown,
+        further={},
     )
 
 

@@ -59,6 +59,14 @@ class History:
         out[here[known]] = self._states(self.applied.state_of_event[self.order[last[known]]], columns)
         return out
 
+    def latest_events(self, rows: Ints, time_ms: Ints) -> Ints:
+        """The turn's latest event of each of `rows` (m) when the watermark had come to `time_ms` (m) and no further, -1 where there was none."""
+        if not self.count:
+            return np.full(len(rows), -1, dtype=np.int64)
+        seen = np.searchsorted(self.watermark_ms, time_ms, side="right")
+        last = np.searchsorted(self.key, rows * (self.count + 1) + seen) - 1
+        return np.where((last >= 0) & (self.row[last] == rows), self.order[last], -1)
+
     def _states(self, index: Ints, columns: list[int]) -> Floats:
         """The given profile columns of the turn's states at `index` (m): m x columns."""
         return self.applied.states[columns, index[:, None]]

@@ -26,6 +26,8 @@ class Applied:
     first: int  # the states from here on are those after the fresh events, one each
     state_of_event: Ints  # n: where in `states` the state after an event stands
     duplicate: Flags  # n: an event id seen before; it changed nothing
+    rounds: Rounds  # how the states lie
+    last: Ints  # u: where in `states` their state after the batch stands
 
 
 class Profiles:
@@ -90,7 +92,7 @@ class Profiles:
         last = known.copy()
         last[chains.owner] = rounds.last  # where a user has several chains the last one counts
         self.rows[users] = states[:, last].T
-        return Applied(users, known, states, rounds.chains, rounds.of_event, chains.duplicate)
+        return Applied(users, known, states, rounds.chains, rounds.of_event, chains.duplicate, rounds, last)
 
     def forget(self, rows: Ints) -> list[str]:
         """Drop these users; returns their ids. Their rows are zeroed and used again."""

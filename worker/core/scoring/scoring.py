@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,15 @@ class Scoring:
         )
         sources = np.concatenate([fresh, np.full(len(silent), -1, dtype=np.int64)])[sequence]
         return scored, points, codes, sources
+
+    def chances_with(self, scorecards: Scorecards) -> Callable[[Floats, Ints], Floats]:
+        """A function from states (WIDTH x n) and instants (n) to the probabilities that would be scored there in silence: n x targets."""
+
+        def chances(states: Floats, time_ms: Ints) -> Floats:
+            _, points = self._bins_and_points([(states, time_ms, True)], len(time_ms), scorecards)
+            return scorecards.probabilities(points.margins, np.ones(len(time_ms), dtype=np.bool_))[1]
+
+        return chances
 
     def _bins_and_points(self, parts: Iterable[tuple[Floats, Ints, bool]], count: int, scorecards: Scorecards) -> tuple[NDArray[np.int32], Points]:
         """Of several lots of states (WIDTH x n), `count` in all, with the instants they are looked at and whether silence is the cause."""

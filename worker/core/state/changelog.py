@@ -1,7 +1,8 @@
 """The changelog: a partition's state as keyed records, so that whoever takes the partition over goes on where it stood.
 
-Four kinds of records, told apart by the first letter of the key: `u:` a user's profile, `d:` a pending decision, `l:` the text behind a hash,
-and `p:` the partition's own state (watermark, outages, events that wait). The latest record of a key counts; a tombstone removes it.
+Five kinds of records, told apart by the first letter of the key: `u:` a user's profile, `a:` what segments and triggers remember of a user,
+`d:` a pending decision, `l:` the text behind a hash, and `p:` the partition's own state (watermark, outages, events that wait).
+The latest record of a key counts; a tombstone removes it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from worker.core.action.state import Remembered
+from worker.core.action.state import read as read_action
 from worker.core.labels.decisions import SKIPPED, Decisions
 from worker.core.profiles import layout as at
 from worker.core.scoring.slots import LAYOUT, SLOTS
@@ -86,6 +89,7 @@ class Restored:
     decisions: dict[bytes, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     partition: dict[str, Any] = field(default_factory=dict)
+    action: dict[str, bytes] = field(default_factory=dict)  # read where segments or triggers are configured
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Take one changelog record, in the order of offsets."""
@@ -94,6 +98,11 @@ class Restored:
             self._profile(name, value)
         elif kind == b"d:":
             self._decision(key or b"", name, value)
+        elif kind == b"a:":
+            if value is None:
+                self.action.pop(name, None)
+            else:
+                self.action[name] = value
         elif kind == b"l:":
             if value is not None:
                 self._label(name, value)
@@ -181,6 +190,16 @@ class Restored:
             raise _unreadable("the partition's state", error, "partition state") from None
         if not sound:
             raise _unreadable("the partition's state", "its fields have the wrong types", "partition state")
+
+    def action_records(self) -> dict[str, Remembered]:
+        """What segments and triggers remember of each user. Raises StateRefused."""
+        out: dict[str, Remembered] = {}
+        for user, value in self.action.items():
+            try:
+                out[user] = read_action(value)
+            except (KeyError, ValueError, TypeError) as error:
+                raise _unreadable("what segments and triggers remember", error, f"user {user!r}") from None
+        return out
 
     def _loads(self, value: bytes, where: str) -> dict[str, Any]:
         try:

@@ -1,0 +1,1 @@
+"""What scores are used for: portraits of users, segments they belong to, and triggers that fire once."""

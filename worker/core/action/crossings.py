@@ -1,0 +1,206 @@
+"""Crossings of rules and triggers held over quiet hours, taken through the guards: one user after another, each in the order of time.
+
+Few scores cross a line, so this is plain Python over them. What has to be computed (the scores at the ends of quiet hours) is known before the guards are
+asked, because when quiet hours end depends on the instant and the zone alone; it is computed for all users at once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core.action import interests
+from worker.core.action.consent import consent_of
+from worker.core.action.evaluation import evaluate
+from worker.core.action.guards import Guards, Held, Memory, Person, trigger_id
+from worker.core.action.local_time import quiet_until, zone_named
+from worker.core.action.moments import Followed, Turned, of_instants, score_id
+from worker.core.action.plan import Plan
+from worker.core.action.portraits import Moments
+from worker.core.action.records import Because, trigger_record
+from worker.core.action.state import ActionState
+from worker.core.labels.timers import Timers
+from worker.core.profiles import layout as at
+from worker.core.profiles.event_columns import PURCHASE
+from worker.core.scoring.scorecard import Scorecards
+
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+_Entry = tuple[int, int, str, bytes]  # instant, row, user id, record
+
+
+@dataclass(slots=True)
+class Scene:
+    """A turn as crossings see it: n moments of scores."""
+
+    turned: Turned
+    followed: Followed
+    moments: Moments
+    new: Flags  # n: the first event of somebody new
+    decided_ms: Ints  # n
+    user_of: Sequence[str | None]
+    labels: Mapping[int, str]
+    cards: Scorecards
+    absent: Flags  # of each target
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a turn's crossings came to, and the rows whose memory changed."""
+
+    records: list[tuple[str, bytes]] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Glimpse:
+    """Moments with what people are known by at them."""
+
+    moments: Moments
+    because: Because
+    consent: NDArray[np.float64]
+    zone: NDArray[np.float64]
+    country: NDArray[np.float64]
+
+
+class Crossings:
+    """The guards of one partition, and the triggers that they hold."""
+
+    def __init__(self, plan: Plan, state: ActionState, partition: int) -> None:
+        self.plan = plan
+        self.state = state
+        self.partition = partition
+        self.guards = Guards(plan.rules, plan.limits)
+        self.types = plan.portraits.types(state.segments)
+        self.reads = {latch.name: latch.reads for latch in plan.latches}
+        self.order = {latch.name: number for number, latch in enumerate(plan.latches)}
+        self.timers = Timers()
+
+    def resume(self) -> None:
+        """Set the timers of what a restored state holds."""
+        for row, memory in self.state.memory.items():
+            self._wait_for(row, memory.held)
+
+    def _wait_for(self, row: int, held: list[Held]) -> None:
+        due = np.array([trigger.until_ms for trigger in held], dtype=np.int64)
+        self.timers.add(due, np.full(len(due), row, dtype=np.int64), np.zeros(len(due), dtype=np.int64))
+
+    def of_turn(self, crossed: Flags, scene: Scene) -> Decided:
+        """Judge the turn's crossings (rules x n scores), and the held triggers whose quiet hours end before its watermark."""
+        glimpse = self._glimpse(scene.moments, scene.labels)
+        by_row = self._by_row(crossed, scene)
+        instants = self._instants(np.flatnonzero(crossed.any(axis=0)), glimpse, scene)
+        ends = _Ends(self, sorted(instants), scene) if instants else None
+
+        out = Decided()
+        decided: list[_Entry] = []
+        for row in sorted({*by_row, *(row for row, _ in instants)}):
+            user = scene.user_of[row] or ""
+            memory = self.state.memory.setdefault(row, Memory())
+            for moment, number in by_row.get(row, ()):
+                now_ms = int(scene.decided_ms[moment])
+                if ends is not None:
+                    ends.judge(row, user, memory, now_ms, decided)
+                if number < 0:
+                    memory.fired, memory.held = [], []
+                else:
+                    decided.append((now_ms, row, user, self._judge(number, moment, user, memory, glimpse, scene)))
+            if ends is not None:
+                ends.judge(row, user, memory, scene.turned.end_ms, decided)
+            out.touched.add(row)
+            if memory:
+                self._wait_for(row, memory.held)
+            else:
+                del self.state.memory[row]
+        decided.sort(key=lambda entry: entry[:2])
+        out.records = [(user, record) for _, _, user, record in decided]
+        return out
+
+    def _by_row(self, crossed: Flags, scene: Scene) -> dict[int, list[tuple[int, int]]]:
+        """Each user's crossings in order, as moment and number of the rule (by priority); -1 where somebody new begins, whom guards know nothing of."""
+        row_of = scene.turned.scored.row
+        by_row: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for number, moment in zip(*(index.tolist() for index in np.nonzero(crossed)), strict=True):
+            by_row[int(row_of[moment])].append((moment, number))
+        for moment in np.flatnonzero(scene.new).tolist():
+            row = int(row_of[moment])
+            if row in by_row or row in self.state.memory:
+                by_row[row].append((moment, -1))
+        return {row: sorted(steps) for row, steps in by_row.items()}
+
+    def _instants(self, moments: Ints, glimpse: _Glimpse, scene: Scene) -> set[tuple[int, int]]:
+        """Rows and ends of quiet hours before the turn's watermark: those of triggers that are held, and those that crossings at `moments` may be held for."""
+        end_ms = scene.turned.end_ms
+        due_ms, due_row, _ = self.timers.take(end_ms)
+        instants = {(row, due) for row, due in zip(due_row.tolist(), due_ms.tolist(), strict=True) if self._holds(row, due)}
+        for moment in moments.tolist():
+            until_ms = quiet_until(int(scene.decided_ms[moment]), self._zone(glimpse, moment, scene.labels), *self.plan.limits.quiet)
+            if until_ms is not None and until_ms < end_ms:
+                instants.add((int(scene.turned.scored.row[moment]), until_ms))
+        return instants
+
+    def _judge(self, number: int, moment: int, user: str, memory: Memory, glimpse: _Glimpse, scene: Scene) -> bytes:
+        """Take one crossing through the guards; gives its record."""
+        scored, now_ms = scene.turned.scored, int(scene.decided_ms[moment])
+        rule = self.plan.rules[self.plan.latches[number].name]
+        score = score_id(self.partition, scored, moment)
+        person = self._person(user, glimpse, moment, scene.labels)
+        verdict = self.guards.judge(rule, person, memory, now_ms)
+        trigger = Held(rule.name, trigger_id(rule.name, user, score), score, int(scored.time_ms[moment]), now_ms, verdict.until_ms)
+        if verdict.result == "held":
+            memory.held.append(trigger)
+        return trigger_record(rule, person, trigger, verdict, now_ms, glimpse.because.at(moment, self.reads[rule.name]))
+
+    def _holds(self, row: int, due_ms: int) -> bool:
+        memory = self.state.memory.get(row)
+        return memory is not None and any(held.until_ms == due_ms for held in memory.held)
+
+    def _glimpse(self, moments: Moments, labels: Mapping[int, str]) -> _Glimpse:
+        because = Because(self.types, labels, self.plan.portraits.columns(moments))
+        return _Glimpse(moments, because, moments.interest(interests.CONSENT), moments.interest(interests.ZONE), moments.profile(at.COUNTRY))
+
+    def _person(self, user: str, glimpse: _Glimpse, moment: int, labels: Mapping[int, str]) -> Person:
+        """The user at a moment."""
+        return Person(user, consent_of(glimpse.consent[moment]), self._zone(glimpse, moment, labels))
+
+    def _zone(self, glimpse: _Glimpse, moment: int, labels: Mapping[int, str]) -> ZoneInfo:
+        """The zone that the user's events name, else the country's, else the configured one."""
+        named = zone_named(labels.get(int(glimpse.zone[moment]), "")) if glimpse.zone[moment] else None
+        return named or self.plan.zone_of_country.get(int(glimpse.country[moment])) or self.plan.zone
+
+
+class _Ends:
+    """The ends of quiet hours within a turn, with the scores of then."""
+
+    def __init__(self, crossings: Crossings, instants: list[tuple[int, int]], scene: Scene) -> None:
+        self.crossings = crossings
+        self.labels = scene.labels
+        self.place = {instant: number for number, instant in enumerate(instants)}
+        rows, time_ms = (np.array(column, dtype=np.int64) for column in zip(*instants, strict=True))
+        moments = of_instants(rows, time_ms, scene.turned, scene.followed, scene.cards, scene.absent)
+        plan, count = crossings.plan, len(instants)
+        column = plan.portraits.columns(moments)
+        moments.segments = {latch.name: evaluate(latch.stay, column, count) for latch in plan.segments}
+        column = plan.portraits.columns(moments)
+        warm = {latch.name: not any(moments.warming_up[target] for target in latch.targets) for latch in plan.latches}
+        self.stands = {latch.name: evaluate(latch.stay, column, count) & warm[latch.name] for latch in plan.latches}
+        self.purchased_ms = moments.profile(at.LAST_OF + PURCHASE)
+        self.glimpse = crossings._glimpse(moments, scene.labels)
+
+    def judge(self, row: int, user: str, memory: Memory, before_ms: int, decided: list[_Entry]) -> None:
+        """Judge a user's held triggers whose quiet hours end before an instant again, in the order of time and priority."""
+        crossings = self.crossings
+        while due := [held for held in memory.held if held.until_ms < before_ms]:
+            held = min(due, key=lambda held: (held.until_ms, crossings.order[held.rule]))
+            memory.held.remove(held)
+            moment, rule = self.place[row, held.until_ms], crossings.plan.rules[held.rule]
+            person = crossings._person(user, self.glimpse, moment, self.labels)
+            stands, purchased_ms = bool(self.stands[held.rule][moment]), int(self.purchased_ms[moment])
+            verdict = crossings.guards.judge_again(rule, held, person, memory, held.until_ms, stands=stands, purchased_ms=purchased_ms)
+            because = self.glimpse.because.at(moment, crossings.reads[held.rule])
+            decided.append((held.until_ms, row, user, trigger_record(rule, person, held, verdict, held.until_ms, because)))

@@ -1,0 +1,59 @@
+"""Calendar days and quiet hours where the user is. All instants are epoch milliseconds; zones are those of the IANA database (zoneinfo).
+
+A wall-clock time that a change of the clocks leaves out is the instant that the offset before the change gives; one that comes twice ends quiet hours
+each time it comes. Source: RFC 5545, section 3.3.5.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+DAY_MINUTES = 24 * 60
+
+
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+_zone = lru_cache(maxsize=1024)(ZoneInfo)
+
+
+def zone_named(name: str) -> ZoneInfo | None:
+    """The zone of an IANA name, None where there is no such."""
+    return _zone(name) if name in _names() else None
+
+
+def _local(instant_ms: int, zone: ZoneInfo) -> datetime:
+    return datetime.fromtimestamp(instant_ms // 1000, zone)
+
+
+def local_day(instant_ms: int, zone: ZoneInfo) -> int:
+    """The calendar day of an instant in a zone, as a day number (1 = 1 January of year 1)."""
+    return _local(instant_ms, zone).toordinal()
+
+
+def quiet_until(instant_ms: int, zone: ZoneInfo, start_minute: int, end_minute: int) -> int | None:
+    """When the quiet hours end that an instant lies in, None where it lies in none.
+
+    Quiet hours go from one minute of the day up to another, over midnight where the end is not after the start; they are as the clock on the wall reads.
+    """
+    if start_minute == end_minute:
+        return None
+    local = _local(instant_ms, zone)
+    minute = local.hour * 60 + local.minute
+    over_midnight = end_minute < start_minute
+    quiet = minute >= start_minute or minute < end_minute if over_midnight else start_minute <= minute < end_minute
+    if not quiet:
+        return None
+    day = local.date() + timedelta(days=1 if over_midnight and minute >= start_minute else 0)
+    ends = [_instant_ms(day, end_minute, fold, zone) for fold in (0, 1)]
+    later = [end_ms for end_ms in ends if end_ms > instant_ms]
+    return min(later) if ends[0] <= ends[1] else max(later, default=None)  # the second reading of a time left out lies before the change
+
+
+def _instant_ms(day: date, minute: int, fold: int, zone: ZoneInfo) -> int:
+    wall = datetime(day.year, day.month, day.day, minute // 60, minute % 60, fold=fold, tzinfo=zone)
+    return int(wall.astimezone(UTC).timestamp()) * 1000

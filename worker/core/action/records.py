@@ -1,0 +1,78 @@
+"""What is published: changes of segments (schemas/segment.schema.json) and what became of triggers (schemas/trigger.schema.json), as JSON bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import orjson
+
+from worker.core.action.evaluation import Column, code_of
+from worker.core.action.expressions import Type
+from worker.core.action.guards import Held, Person, Rule, Verdict
+from worker.core.action.portraits import STAGES
+
+SCHEMA = 1
+_WORDS = {int(code_of(word)): word for word in (*STAGES, "granted", "denied", "unsubscribed")} | {0: ""}
+
+
+class Because:
+    """The values that a condition read, for people."""
+
+    def __init__(self, types: Mapping[str, Type], labels: Mapping[int, str], column: Callable[[str], Column]) -> None:
+        self._types = types
+        self._labels = labels
+        self._column = column
+
+    def at(self, moment: int, names: Iterable[str]) -> dict[str, Any]:
+        """The named fields' values at a moment; null is a span that never began."""
+        return {name: self._value(name, self._column(name)[moment]) for name in names}
+
+    def _value(self, name: str, value: Any) -> Any:
+        kind = self._types[name]
+        if kind == "flag":
+            return bool(value)
+        if kind == "text":
+            code = int(value)
+            return _WORDS.get(code) or self._labels.get(code, f"{code:x}" if code else "")
+        return round(float(value), 6) if np.isfinite(value) else None
+
+
+def segment_record(user_id: str, score_id: str, time_ms: int, members: list[str], entered: dict[str, dict[str, Any]], left: dict[str, dict[str, Any]]) -> bytes:
+    """A user's segments after a score that changed them: all that the user is in, and what was entered and left, each with why."""
+    return orjson.dumps(
+        {
+            "schema": SCHEMA,
+            "user_id": user_id,
+            "time_ms": time_ms,
+            "score_id": score_id,
+            "segments": members,
+            "entered": entered,
+            "left": left,
+        }
+    )
+
+
+def trigger_record(rule: Rule, person: Person, held: Held, verdict: Verdict, now_ms: int, because: dict[str, Any]) -> bytes:
+    """What became of a crossing: `held` names it, `because` are the values that the rule's condition read."""
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "trigger_id": held.trigger_id,
+        "rule": rule.name,
+        "user_id": person.user_id,
+        "time_ms": now_ms,
+        "local_time": datetime.fromtimestamp(now_ms // 1000, person.zone).isoformat(),
+        "result": verdict.result,
+        "score_id": held.score_id,
+        "crossed_ms": held.crossed_ms,
+        "expires_ms": held.decided_ms + rule.expiry_ms,
+        "priority": rule.priority,
+        "because": because,
+    }
+    if verdict.reason:
+        record["reason"] = verdict.reason
+    if verdict.result == "held":
+        record["until_ms"] = verdict.until_ms
+    return orjson.dumps(record)

@@ -1,0 +1,136 @@
+"""What segments and triggers remember of users, and the changelog records of it: key `a:` and the user's id, beside the profile's `u:`.
+
+A record holds latches by name, so that a configuration that adds, drops or reorders segments and rules still reads what another wrote.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from worker.core.action import interests
+from worker.core.action.guards import Held, Memory
+
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+SCHEMA = 1
+TEXTS_KEPT = 10_000
+_HEAD = b'{"schema":%d,"interests":%d,"row":"' % (SCHEMA, interests.INTERESTS_VERSION)
+_NO_GUARDS = b'"fired":[],"held":[]'
+_HELD = {field.name: {"str": str, "int": int}[str(field.type)] for field in fields(Held)}
+
+
+def action_key(user_id: str) -> bytes:
+    """The key of what segments and triggers remember of a user."""
+    return b"a:" + user_id.encode()
+
+
+@dataclass(slots=True)
+class Remembered:
+    """One user's record, read."""
+
+    row: bytes
+    segments: list[str]
+    rules: list[str]
+    memory: Memory
+
+
+def read(value: bytes) -> Remembered:
+    """Read a record; raises ValueError, KeyError or TypeError where it is not one that this program can read."""
+    record: Any = orjson.loads(value)
+    if record["schema"] > SCHEMA or record["interests"] > interests.INTERESTS_VERSION:
+        raise ValueError(f"a newer program wrote it (schema {record['schema']}, interests {record['interests']})")
+    row = binascii.a2b_base64(record["row"], strict_mode=True)
+    if len(row) != 8 * interests.WIDTH:
+        raise ValueError(f"it has {len(row) / 8:g} numbers, not {interests.WIDTH}")
+    fired = [(int(at), str(name)) for at, name in record["fired"]]
+    held = [Held(**{name: kind(entry[name]) for name, kind in _HELD.items()}) for entry in record["held"]]
+    return Remembered(row, list(map(str, record["segments"])), list(map(str, record["rules"])), Memory(fired, held))
+
+
+class ActionState:
+    """Interests, latches and guards' memories of one partition's users, by the rows of their profiles."""
+
+    def __init__(self, segments: Sequence[str], rules: Sequence[str]) -> None:
+        self.segments = tuple(segments)
+        self.rules = tuple(rules)
+        self.interests = np.zeros((0, interests.WIDTH))
+        self.segments_on: Ints = np.zeros(0, dtype=np.int64)  # bits, in the order of the names
+        self.rules_on: Ints = np.zeros(0, dtype=np.int64)
+        self.memory: dict[int, Memory] = {}
+        self._texts: dict[tuple[int, int], bytes] = {}
+
+    def reserve(self, rows: int) -> None:
+        """Make room for so many rows."""
+        more = rows - len(self.interests)
+        if more > 0:
+            self.interests = np.concatenate([self.interests, np.zeros((more, interests.WIDTH))])
+            self.segments_on = np.concatenate([self.segments_on, np.zeros(more, dtype=np.int64)])
+            self.rules_on = np.concatenate([self.rules_on, np.zeros(more, dtype=np.int64)])
+
+    def forget(self, rows: Ints) -> None:
+        """Drop what is remembered of these rows' users."""
+        self.interests[rows] = 0.0
+        self.segments_on[rows] = self.rules_on[rows] = 0
+        for row in rows.tolist():
+            self.memory.pop(row, None)
+
+    def value(self, row: int) -> bytes:
+        """The record of a row's user."""
+        memory = self.memory.get(row)
+        latches = self._latches(int(self.segments_on[row]), int(self.rules_on[row]))
+        encoded = base64.b64encode(self.interests[row].astype("<f8").tobytes())
+        guards = _guards(memory) if memory else _NO_GUARDS
+        return b'%s%s",%s,%s}' % (_HEAD, encoded, latches, guards)
+
+    def _latches(self, segments: int, rules: int) -> bytes:
+        """The part of a record that names latches; few combinations make up most of a turn."""
+        known = self._texts.get((segments, rules))
+        if known is None:
+            if len(self._texts) >= TEXTS_KEPT:
+                self._texts.clear()
+            known = orjson.dumps({"segments": names_of(self.segments, segments), "rules": names_of(self.rules, rules)})[1:-1]
+            self._texts[segments, rules] = known
+        return known
+
+    def restore(self, row: int, record: Remembered) -> None:
+        """Take over a user's record; what it says of segments and rules that are not configured any more is let go."""
+        self.reserve(row + 1)
+        self.interests[row] = np.frombuffer(record.row, dtype="<f8")
+        self.segments_on[row] = bits_of(self.segments, record.segments)
+        self.rules_on[row] = bits_of(self.rules, record.rules)
+        held = [held for held in record.memory.held if held.rule in self.rules]
+        if memory := Memory(record.memory.fired, held):
+            self.memory[row] = memory
+
+
+def _guards(memory: Memory) -> bytes:
+    return orjson.dumps({"fired": memory.fired, "held": [asdict(held) for held in memory.held]})[1:-1]
+
+
+def names_of(names: Sequence[str], bits: int) -> list[str]:
+    """The names whose bits are set."""
+    return [name for number, name in enumerate(names) if bits >> number & 1]
+
+
+def bits_of(names: Sequence[str], chosen: Sequence[str]) -> int:
+    """The bits of the chosen names."""
+    return sum(1 << number for number, name in enumerate(names) if name in chosen)
+
+
+def flags_of(bits: Ints, count: int) -> Flags:
+    """The bits (n) of `count` latches as flags, count x n."""
+    return np.asarray(bits >> np.arange(count)[:, None] & 1, dtype=np.bool_)
+
+
+def packed(flags: Flags) -> Ints:
+    """Flags of latches, L x n, as bits (n)."""
+    return np.asarray((flags.astype(np.int64) << np.arange(len(flags))[:, None]).sum(axis=0), dtype=np.int64)

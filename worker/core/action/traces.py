@@ -1,0 +1,52 @@
+"""The fields of events that only segments and triggers read: `consent` and `timezone`. They are no part of what an event is checked for: a value that is
+not understood says nothing, and an event never becomes a dead letter for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core.action.interests import DENIED, GRANTED, UNSUBSCRIBED, Traces
+from worker.core.action.local_time import zone_named
+from worker.core.events.decoding import Batch
+from worker.core.events.hashing import stable_hash
+
+Ints = NDArray[np.int64]
+
+FURTHER = ("consent", "timezone")
+_SAID = {"granted": GRANTED, "denied": DENIED, "unsubscribed": UNSUBSCRIBED}
+
+
+def traces_of(batch: Batch, order: Ints) -> tuple[Traces, dict[int, str]]:
+    """What interests are made of, for the events of a batch at the positions `order`, and the names behind the hashes of time zones.
+
+    `consent` is granted, denied or unsubscribed, or true or false; `timezone` a name of the IANA database.
+    """
+    labels: dict[int, str] = {}
+    consent, zone = (batch.further[field] for field in FURTHER)
+    columns = (_column(consent, _consent_code), _column(zone, lambda value: _zone_code(value, labels)))
+    said, settled = (column[order] for column in columns)
+    return Traces(batch.time_ms[order].astype(np.float64), batch.category[order], said, settled), labels
+
+
+def _column(values: list[Any], code: Any) -> Ints:
+    out = np.zeros(len(values), dtype=np.int64)
+    if any(value is not None for value in values):
+        out[:] = [0 if value is None else code(value) for value in values]
+    return out
+
+
+def _consent_code(value: Any) -> int:
+    if isinstance(value, bool):
+        return GRANTED if value else DENIED
+    return _SAID.get(value, 0) if isinstance(value, str) else 0
+
+
+def _zone_code(value: Any, labels: dict[int, str]) -> int:
+    if not isinstance(value, str) or zone_named(value) is None:
+        return 0
+    code = stable_hash(value)
+    labels[code] = value
+    return code

@@ -1,0 +1,155 @@
+"""A turn of segments and triggers: after its scores, who entered or left a segment, and what came of every rule that was crossed.
+
+Action.take reads top to bottom:
+    1 interests: every event through its user's row
+    2 moments: each score with the state that it saw; conditions worked out in columns, latches followed
+    3 changes of segments
+    4 crossings and held triggers through the guards, a user at a time in the order of time
+Like everything in core the outcome depends on the records and their order, not on the cut. A decision is made when its score is known: at the watermark
+of its event, or at the mark in silence; so a partition's decisions never go back in time, whatever comes late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.core.action.crossings import Crossings, Scene
+from worker.core.action.evaluation import evaluate
+from worker.core.action.latches import follow
+from worker.core.action.moments import Followed, Turned, born, decided_ms, follow_events, of_scores, score_id
+from worker.core.action.plan import Latch, Plan
+from worker.core.action.portraits import Moments
+from worker.core.action.records import Because, segment_record
+from worker.core.action.state import ActionState, Remembered, action_key, flags_of, names_of, packed
+from worker.core.profiles import layout as at
+from worker.core.profiles.profiles import Profiles
+from worker.core.scoring.scorecard import Scorecards
+
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+Keyed = tuple[str, bytes | None]  # user id and record; none is a tombstone
+
+
+@dataclass(slots=True)
+class Acted:
+    """What a turn publishes of segments and triggers."""
+
+    segments: list[Keyed] = field(default_factory=list)
+    triggers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+class Action:
+    """Segments and triggers of one partition."""
+
+    def __init__(self, plan: Plan, absent: Sequence[bool], partition: int = 0) -> None:
+        """`absent` says of each target whether it is published as the absence of its outcome."""
+        self.plan = plan
+        self.partition = partition
+        self.absent = np.array(absent, dtype=np.bool_)
+        self.state = ActionState([latch.name for latch in plan.segments], [latch.name for latch in plan.latches])
+        self.types = plan.portraits.types(self.state.segments)
+        self.crossings = Crossings(plan, self.state, partition)
+        self._touched: set[int] = set()
+
+    def take(self, turned: Turned, profiles: Profiles, labels: Mapping[int, str], cards: Scorecards) -> Acted:
+        """Work on a turn after its scores."""
+        state, scored = self.state, turned.scored
+        state.reserve(len(profiles.rows))
+        followed = follow_events(state, turned)
+        moments = of_scores(turned, followed, cards, self.absent)
+        new = born(turned, moments.profile)
+
+        out = Acted()
+        moments.segments = self._segments(out, turned, moments, new, profiles, labels)
+        when, stay = self._lines(self.plan.latches, moments, len(scored.row))
+        rules = follow(scored.row, new, when, stay, flags_of(state.rules_on[scored.row], len(when)))
+        scene = Scene(turned, followed, moments, new, decided_ms(turned), profiles.user_of, labels, cards, self.absent)
+        decided = self.crossings.of_turn(rules.on & ~rules.before, scene)
+        out.triggers = decided.records
+
+        state.rules_on[scored.row[rules.last]] = packed(rules.on[:, rules.last])
+        self._keep(turned, followed)
+        self._touched.update(turned.applied.users.tolist(), scored.row[(rules.on != rules.before).any(axis=0)].tolist(), decided.touched)
+        return out
+
+    def _lines(self, latches: Sequence[Latch], moments: Moments, count: int) -> tuple[Flags, Flags]:
+        """Both lines of latches for all moments, each L x n. What speaks of a target that is warming up holds for nobody."""
+        column = self.plan.portraits.columns(moments)
+        when, stay = np.zeros((len(latches), count), dtype=np.bool_), np.zeros((len(latches), count), dtype=np.bool_)
+        for number, latch in enumerate(latches):
+            if not any(moments.warming_up[target] for target in latch.targets):
+                when[number] = evaluate(latch.when, column, count)
+                stay[number] = when[number] if latch.stay is latch.when else evaluate(latch.stay, column, count)
+        return when, stay
+
+    def _segments(self, out: Acted, turned: Turned, moments: Moments, new: Flags, profiles: Profiles, labels: Mapping[int, str]) -> dict[str, Flags]:
+        """Follow membership and publish its changes; gives who is in each segment at every moment."""
+        state, scored = self.state, turned.scored
+        when, stay = self._lines(self.plan.segments, moments, len(scored.row))
+        members = follow(scored.row, new, when, stay, flags_of(state.segments_on[scored.row], len(when)))
+        again = new & self._known_before(turned)
+        changed = np.flatnonzero((members.on != members.before).any(axis=0) | again)
+        because = Because(self.types, labels, self.plan.portraits.columns(moments))
+        latch_of = {latch.name: latch for latch in self.plan.segments}
+        now, was = packed(members.on[:, changed]), packed(members.before[:, changed])
+        for moment, bits, before in zip(changed.tolist(), now.tolist(), was.tolist(), strict=True):
+            user = profiles.user_of[int(scored.row[moment])] or ""
+            if again[moment]:  # what was published of the one before is taken back
+                out.segments.append((user, None))
+            if bits == before:
+                continue
+            entered, left = (names_of(state.segments, mask) for mask in (bits & ~before, before & ~bits))
+            why = [{name: because.at(moment, latch_of[name].reads) for name in names} for names in (entered, left)]
+            record = segment_record(user, score_id(self.partition, scored, moment), int(scored.time_ms[moment]), names_of(state.segments, bits), *why)
+            out.segments.append((user, record))
+        state.segments_on[scored.row[members.last]] = packed(members.on[:, members.last])
+        self._touched.update(scored.row[changed].tolist())
+        return dict(zip(state.segments, members.on, strict=True))
+
+    def _known_before(self, turned: Turned) -> Flags:
+        """Which scores are of users who were there before the turn, or have an earlier score in it."""
+        row, applied = turned.scored.row, turned.applied
+        known = np.zeros(len(row), dtype=np.bool_)
+        if len(applied.users):
+            place = np.minimum(np.searchsorted(applied.users, row), len(applied.users) - 1)
+            known = (applied.users[place] == row) & (applied.states[at.TOTAL, applied.before[place]] > 0)
+        first = np.zeros(len(row), dtype=np.bool_)
+        first[np.unique(row, return_index=True)[1]] = True
+        return np.asarray(known | ~first)
+
+    def _keep(self, turned: Turned, followed: Followed) -> None:
+        applied = turned.applied
+        self.state.interests[applied.users] = followed.states[applied.last]
+
+    # ---- state
+
+    def changes(self, profiles: Profiles) -> list[tuple[bytes, bytes | None]]:
+        """The changelog records of everybody whose memory a turn changed."""
+        rows = sorted(row for row in self._touched if profiles.user_of[row] is not None)
+        self.written()
+        return [(action_key(profiles.user_of[row] or ""), self.state.value(row)) for row in rows]
+
+    def written(self) -> None:
+        """What has changed so far need not be written any more."""
+        self._touched.clear()
+
+    def forget(self, rows: Ints, profiles: Profiles, out: list[Keyed]) -> list[tuple[bytes, bytes | None]]:
+        """Drop what is remembered of rows whose users are about to be forgotten; gives the tombstones of the changelog, adds those of segments to `out`."""
+        self.state.reserve(len(profiles.rows))
+        self.state.forget(rows)
+        self._touched.difference_update(rows.tolist())
+        users = [user for row in rows.tolist() if (user := profiles.user_of[row]) is not None]
+        if self.plan.segments:
+            out += [(user, None) for user in users]
+        return [(action_key(user), None) for user in users]
+
+    def restore(self, rows: Mapping[str, int], records: Mapping[str, Remembered]) -> None:
+        """Take over what the changelog says of users, given the rows of their profiles."""
+        for user, record in records.items():
+            if user in rows:
+                self.state.restore(rows[user], record)
+        self.crossings.resume()
