@@ -149,11 +149,11 @@ class Stand:
         return bool(self.prometheus.query(f'ALERTS{{alertname="{name}", alertstate="firing"{more}'))
 
     def until(self, alert: str, firing: bool, within_s: float) -> float:
-        """Wait until an alert fires, or no longer does; the seconds that it took, NaN where it did not within the time."""
-        began_s = time.monotonic()
-        while time.monotonic() < began_s + within_s:
+        """Wait until an alert fires, or no longer does; the moment (of time.monotonic) at which it was seen, NaN where it did not within the time."""
+        deadline_s = time.monotonic() + within_s
+        while time.monotonic() < deadline_s:
             if self.firing(alert) == firing:
-                return time.monotonic() - began_s
+                return time.monotonic()
             time.sleep(0.5)
         return float("nan")
 
