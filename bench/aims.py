@@ -52,12 +52,12 @@ def rows(runs: Mapping[str, Run]) -> list[tuple[str, str, str, str]]:
     """Measure, aim, figure, and whether it is reached; what was not measured says so."""
     out = []
     for aim in AIMS:
-        bound = f"{'at least' if aim.least else 'at most'} {_number(aim.aim)} {aim.unit}".rstrip()
+        bound = f"{'at least' if aim.least else 'under'} {_number(aim.aim)} {aim.unit}".rstrip()
         value = _value(aim, runs.get(aim.part))
         if value is None:
             out.append((aim.label, bound, "not measured", ""))
             continue
-        reached = value >= aim.aim if aim.least else value <= aim.aim
+        reached = value >= aim.aim if aim.least else value < aim.aim
         out.append((aim.label, bound, f"{_number(value)} {aim.unit}".rstrip(), "yes" if reached else "**no**"))
     return out
 
