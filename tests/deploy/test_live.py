@@ -49,7 +49,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory, prometheus: Path) -> Itera
     with (folder / "worker.log").open("w") as log:
         worker = subprocess.Popen([*worker_of, "run", "--embedded", "shop.db", "--endpoint-port", str(port)], cwd=folder, env=given, stderr=log)
     try:
-        with Prometheus(prometheus, folder / "prometheus", [f"127.0.0.1:{port}"], FILES["prometheus/rules.yml"]) as server:
+        rules = FILES["prometheus/rules.yml"].replace('interval: "1m"', 'interval: "1s"')  # nobody wants to wait a minute for what is recorded
+        with Prometheus(prometheus, folder / "prometheus", [f"127.0.0.1:{port}"], rules) as server:
             assert server.unanswered({"up": "up == 1"}, PATIENCE_S) == {}, (folder / "worker.log").read_text()
             # once it is seen at rest, so that counters are seen to grow
             subprocess.run([*worker_of, "send", "events.jsonl", "--embedded", "shop.db"], cwd=folder, env=given, check=True, capture_output=True)
