@@ -15,6 +15,7 @@ from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message, TopicPartition
 from worker.log.errors import Fenced, LogFull, MemberReplaced
+from worker.service.trainer import JUDGED_EVERY_S
 
 LINES = shop_lines()
 TARGETS = ("purchase", "intent", "churn")
@@ -129,7 +130,10 @@ def test_a_record_that_is_no_example_is_passed_over_and_counted() -> None:
 
 def test_the_log_loss_of_what_was_published_is_told_beside_that_of_the_base_rate() -> None:
     bench = with_examples(snapshot_examples=1)
-    bench.loop().turn()
+    loop = bench.loop()
+    loop.turn()
+    bench.clock.at_s += JUDGED_EVERY_S
+    loop.turn()
     for target in TARGETS:
         assert 0 < bench.metric("log_loss", target=target, cause="event", model="published") < 1
         assert 0 <= bench.metric("log_loss_baseline", target=target, cause="event") < 0.7

@@ -67,7 +67,8 @@ class Models:
                 self._happened.model_refused(record.offset, error)
                 continue
             self._cards[target] = card
-            self._happened.model_taken(target, card.version, _learned(card), record.timestamp_ms)
+            norm = float(np.linalg.norm(card.weights))
+            self._happened.model_taken(target, card.version, _learned(card), record.timestamp_ms, norm, card.warming_up)
             return True
         return False
 

@@ -10,12 +10,17 @@ A pipeline that has worked on a turn is ahead of the log until that commit. Wher
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from worker.core.events.deadletters import dead_letter
 from worker.core.events.decoding import decode
+from worker.core.labels.decisions import EVENT
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
+from worker.core.scoring.scorecard import Scorecards
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
@@ -23,9 +28,12 @@ from worker.service.models import Models
 from worker.service.patience import Patience
 from worker.service.restore import restored_pipeline
 from worker.service.telemetry.happenings import Committed, Happenings
+from worker.service.telemetry.trace import trace_contexts
 from worker.service.topics import target_partitions
 from worker.settings import Settings
 
+LAG_EVERY_S = 1.0
+NO_OFFSET = -1  # of a score in silence: no event caused it
 IDLE_AFTER_S = 1.0  # without input, a partition grows older in steps of this
 AGE_WRITTEN_EVERY_S = 60.0  # when nothing but its age has changed
 
@@ -47,11 +55,13 @@ class Scorer:
         self.pipelines: dict[int, Pipeline] = {}
         self._aged_s: dict[int, float] = {}  # by partition: until when its silence has been counted
         self._written_s: dict[int, float] = {}  # by partition: when its state was last published
+        self._newest_ms: dict[int, int] = {}  # by partition: when the last record that was read had been written
+        self._lag_told_s = -math.inf
 
     def turn(self, wait_s: float) -> bool:
         """One turn, waiting at most wait_s for events; returns whether there were any. Raises MemberReplaced, LogUnavailable when stopping."""
         try:
-            return self._turn(wait_s)
+            busy = self._turn(wait_s)
         except MemberReplaced:
             raise
         except Fenced as error:
@@ -59,6 +69,8 @@ class Scorer:
             self.pipelines.clear()
             self._happened.turn_fenced("scorer", error)
             return True
+        self._tell_lag()
+        return busy
 
     def close(self) -> None:
         """Leave the group; the next owner goes on where the last commit ended."""
@@ -75,9 +87,10 @@ class Scorer:
             return True
 
         restored_s = self._clock.elapsed_s()
+        scorecards = self._models.current()
         if read:
             self._turns.prepare(polled.next_offsets)
-        turns = self._work(polled, full=read >= self._settings.service.turn_events)
+        turns = self._work(polled, scorecards, full=read >= self._settings.service.turn_events)
         if not turns:
             return False
         scored_s = self._clock.elapsed_s()
@@ -94,9 +107,16 @@ class Scorer:
                 read,
                 letters,
                 [record.timestamp_ms for records in polled.records.values() for record in records],
-                {"poll": polled_s - began_s, "score": scored_s - restored_s, "send": sent_s - scored_s, "commit": ended_s - sent_s},
-                sum(len(pipeline.profiles) for pipeline in self.pipelines.values()),
-                sum(pipeline.profiles.bytes for pipeline in self.pipelines.values()),
+                {
+                    "poll": polled_s - began_s,
+                    "restore": restored_s - polled_s,
+                    "score": scored_s - restored_s,
+                    "send": sent_s - scored_s,
+                    "commit": ended_s - sent_s,
+                },
+                self.pipelines,
+                scorecards,
+                self._settings.targets,
             )
         )
         if letters:
@@ -123,27 +143,38 @@ class Scorer:
     # ---- 2 partitions come and go
 
     def _follow(self, polled: Polled) -> None:
+        if polled.lost or polled.gained:
+            self._happened.rebalanced("scorer", len(polled.gained), len(polled.lost))
         for name in polled.lost | polled.gained:  # what is gained anew was someone else's meanwhile: what we knew of it is stale
+            self._newest_ms.pop(name.partition, None)
             if self.pipelines.pop(name.partition, None):
                 self._happened.partition_lost(name.partition)
         for name, offsets in polled.skipped.items():
-            self._happened.input_skipped(name.topic, name.partition, offsets)
+            self._happened.input_skipped("scorer", name.topic, name.partition, offsets)
         owned = self._turns.assignment()
         missing = [name.partition for name in sorted(owned) if name.partition not in self.pipelines]
+        if missing:
+            self._happened.restores_began(len(missing))
         for partition in missing:
             self.pipelines[partition] = self._patience.call("restore", self._restore, partition)
             self._aged_s[partition] = self._written_s[partition] = self._clock.elapsed_s()
         if missing or polled.lost:
-            self._happened.assignment_changed(len(owned))
+            self._happened.assignment_changed({name.partition for name in owned})
+
+    def _tell_lag(self) -> None:
+        """Now and then, and not by the turn: a look at every partition is not free."""
+        now_s = self._clock.elapsed_s()
+        if now_s - self._lag_told_s >= LAG_EVERY_S:
+            self._lag_told_s = now_s
+            self._happened.lag_seen({name.partition: offsets for name, offsets in self._turns.lag().items()}, self._newest_ms)
 
     def _restore(self, partition: int) -> Pipeline:
         return restored_pipeline(self._log, self._topics.profiles, partition, self._settings.core, self._clock, self._happened)
 
     # ---- 3 score
 
-    def _work(self, polled: Polled, full: bool) -> dict[int, Turn]:
+    def _work(self, polled: Polled, scorecards: Scorecards, full: bool) -> dict[int, Turn]:
         """The turn of each partition that has something to publish."""
-        scorecards = self._models.current()
         now_s, now_ms = self._clock.elapsed_s(), self._clock.now_ms()
         turns: dict[int, Turn] = {}
         for name in sorted(self._turns.assignment()):
@@ -155,6 +186,7 @@ class Scorer:
                 turn.read = len(records)
                 turn.dead_letters += [DeadLetter(record.offset, record.value, "null_key", "the record has no key") for record in keyless]
                 turns[partition] = turn
+                self._newest_ms[partition] = records[-1].timestamp_ms
             elif not full and now_s - self._aged_s[partition] >= IDLE_AFTER_S:
                 turn = pipeline.idle(int((now_s - self._aged_s[partition]) * 1000), scorecards)
                 if len(turn.changes) > 1 or turn.scores or turn.examples or now_s - self._written_s[partition] >= AGE_WRITTEN_EVERY_S:
@@ -171,8 +203,7 @@ class Scorer:
         send, topics = self._turns.send, self._topics
         reasons: Counter[str] = Counter()
         for partition, turn in turns.items():
-            scores = turn.scores if self._every else list(dict(turn.scores).items())
-            send(topics.scores, [Message(value, user.encode(), partition=partition) for user, value in scores])
+            send(topics.scores, self._scores(partition, turn, polled.records.get(TopicPartition(topics.events, partition), [])))
             send(topics.profiles, [Message(value, key, partition=partition) for key, value in turn.changes])
             send(
                 topics.examples,
@@ -183,6 +214,18 @@ class Scorer:
                 send(topics.deadletter, self._letters(partition, turn.dead_letters, came))
                 reasons.update(letter.reason for letter in turn.dead_letters)
         return reasons
+
+    def _scores(self, partition: int, turn: Turn, came: Sequence[Record]) -> list[Message]:
+        """The score records; at an event they carry on the trace context that came with it."""
+        contexts = trace_contexts(came)
+        scores = turn.scores if self._every else list(dict(turn.scores).items())
+        if not contexts or turn.scored is None:
+            return [Message(value, user.encode(), partition=partition) for user, value in scores]
+        offsets = np.where(turn.scored.mark == EVENT, turn.scored.offset, NO_OFFSET).tolist()
+        scores_with = [(user, value, contexts.get(offset, ())) for (user, value), offset in zip(turn.scores, offsets, strict=True)]
+        if not self._every:
+            scores_with = list({score[0]: score for score in scores_with}.values())
+        return [Message(value, user.encode(), headers, partition) for user, value, headers in scores_with]
 
     def _letters(self, partition: int, letters: Sequence[DeadLetter], came: Sequence[Record]) -> list[Message]:
         """Dead letters with the key and the headers that their records came with."""

@@ -6,13 +6,15 @@ committed otherwise. So whatever a dead trainer had learned since its last snaps
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.core.labels.examples import Example, ExampleError
+from worker.core.labels.examples import CAUSES, Example, ExampleError
 from worker.core.labels.tallies import Tally
 from worker.core.learning.snapshot import Snapshot, SnapshotError
+from worker.core.learning.window import Window, matured
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
@@ -20,7 +22,6 @@ from worker.service.clock import Clock
 from worker.service.models import latest_of, usable
 from worker.service.patience import Patience
 from worker.service.telemetry.happenings import Happenings
-from worker.service.telemetry.judgement import Judgement
 from worker.service.topics import target_partitions
 from worker.settings import Settings
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from worker.core.learning.trainer import Trainer
 
 AT_ONCE = 200  # examples between two looks at the clock, some milliseconds
+JUDGED = 20_000  # matured decisions of one cause that the measures of quality look back on
+JUDGED_EVERY_S = 10.0
 
 
 @dataclass(slots=True)
@@ -35,9 +38,17 @@ class _Learner:
     """One target's trainer: what it has learned beyond its last snapshot counts only once the next one is committed."""
 
     trainer: Trainer
-    judgement: Judgement
+    judged: tuple[Window, ...]  # of each cause the latest matured decisions; bounded, and read back from the log by who takes over
     unpublished: int = 0
     since_s: float = 0.0  # when the first of them was learned
+    failed: tuple[int, int] = (0, 0)  # examples skipped and returns to the good state, as last told
+
+    def judge(self, examples: Iterable[Example | Tally]) -> None:
+        """Hold what was published against what came of it."""
+        known = list(examples)
+        for cause, window in enumerate(self.judged):
+            if decisions := matured(known, cause):
+                window.observe(*decisions[:4])
 
 
 class Trainers:
@@ -53,6 +64,7 @@ class Trainers:
         self._patience = patience
         self._target_of = {partition: name for name, partition in target_partitions(settings).items()}
         self.learners: dict[int, _Learner] = {}
+        self._looked_s = clock.elapsed_s()
 
     def learn(self, budget_s: float, wait_s: float) -> bool:
         """Learn for about budget_s, waiting at most wait_s for examples; returns whether there were any.
@@ -69,6 +81,7 @@ class Trainers:
                     self._learn(name.partition, records)
                     learned = True
                 self._publish(everything=False)
+                self._look()
                 if not polled.records or self._clock.elapsed_s() >= until_s:
                     return learned
                 wait_s = 0.0
@@ -99,10 +112,13 @@ class Trainers:
     # ---- partitions come and go
 
     def _follow(self, polled: Polled) -> None:
+        if polled.lost or polled.gained:
+            self._happened.rebalanced("trainer", len(polled.gained), len(polled.lost))
         for name in polled.lost | polled.gained:
-            self.learners.pop(name.partition, None)
+            if self.learners.pop(name.partition, None):
+                self._happened.target_lost(self._target_of[name.partition])
         for name, offsets in polled.skipped.items():
-            self._happened.input_skipped(name.topic, name.partition, offsets)
+            self._happened.input_skipped("trainer", name.topic, name.partition, offsets)
         for name in sorted(self._turns.assignment()):
             if name.partition not in self.learners and name.partition in self._target_of:
                 partition = name.partition
@@ -118,14 +134,26 @@ class Trainers:
         committed = self._log.committed(self._group, self._settings.topics.examples).get(partition, 0)
         if not found:
             self._happened.trainer_began(target)
-            return _Learner(Trainer(target, settings, TABLE_SIZE, LAYOUT), Judgement())
+            return _Learner(Trainer(target, settings, TABLE_SIZE, LAYOUT), _windows())
         snapshot = self._snapshot_at(committed, partition, found[0])
         trainer = Trainer.from_snapshot(target, settings, TABLE_SIZE, LAYOUT, snapshot)
         learned_to = _learned_to(snapshot, partition)
         if learned_to != committed:
             self._happened.snapshot_out_of_step(target, learned_to, committed)
         self._happened.trainer_resumed(target, trainer.learned, committed)
-        return _Learner(trainer, Judgement())
+        learner = _Learner(trainer, _windows(), failed=(trainer.skipped, trainer.returns))
+        learner.judge(self._learned_before(partition, committed))
+        return learner
+
+    def _learned_before(self, partition: int, committed: int) -> Iterator[Example | Tally]:
+        """The examples that stand before the committed position, as many as the windows hold: what the trainer before us had judged."""
+        topic = self._settings.topics.examples
+        first = max(self._log.start_offsets(topic)[partition], committed - len(CAUSES) * JUDGED)
+        for record in self._log.read(topic, partition, first):
+            if record.offset >= committed:
+                return
+            with suppress(ExampleError):
+                yield Example.decode(record.value or b"")
 
     def _snapshot_at(self, committed: int, partition: int, records: Iterable[Record]) -> Snapshot:
         """The one that was published with the committed position: the last, unless somebody has put another behind it. Raises SnapshotError."""
@@ -163,13 +191,29 @@ class Trainers:
             except ExampleError as error:
                 self._happened.example_refused(partition, record.offset, error)
         learner.trainer.learn_many(examples, {partition: records[-1].offset + 1})
-        for example in examples:
-            if isinstance(example, Example):
-                learner.judgement.add(example)
+        learner.judge(examples)
         if not learner.unpublished:
             learner.since_s = self._clock.elapsed_s()
         learner.unpublished += len(records)
         self._happened.examples_learned(target, len(examples))
+
+    def _look(self) -> None:
+        """Now and then: how far behind the trainers are, what they could not learn, and how good what was published is."""
+        now_s = self._clock.elapsed_s()
+        if now_s - self._looked_s < JUDGED_EVERY_S:
+            return
+        self._looked_s = now_s
+        unread = {name.partition: offsets for name, offsets in self._turns.lag().items()}
+        for partition, learner in self.learners.items():
+            target, trainer = self._target_of[partition], learner.trainer
+            if partition in unread:
+                self._happened.backlog_seen(target, unread[partition])
+            skipped, returns = learner.failed
+            learner.failed = (trainer.skipped, trainer.returns)
+            self._happened.examples_failed(target, max(0, trainer.skipped - skipped), max(0, trainer.returns - returns))
+            for cause, window in zip(CAUSES, learner.judged, strict=True):
+                if len(window):
+                    self._happened.outcomes_judged(target, cause, window.quality())
 
     def _publish(self, everything: bool) -> None:
         """Commit the snapshots that are due, with their positions."""
@@ -189,13 +233,17 @@ class Trainers:
             sizes[partition] = len(snapshot)
             positions[TopicPartition(topics.examples, partition)] = learner.trainer.positions[str(partition)]
             self._turns.send(topics.models, [Message(snapshot, self._target_of[partition].encode(), partition=0)])
+        began_s = self._clock.elapsed_s()
         self._patience.call("publish snapshot", self._turns.commit, positions)
+        self._happened.snapshots_committed(self._clock.elapsed_s() - began_s)
         for partition, learner in due.items():
             learner.unpublished = 0
             target, trainer = self._target_of[partition], learner.trainer
             self._happened.snapshot_published(target, trainer.learned, trainer.skipped, sizes[partition])
-            if learner.judgement.count:
-                self._happened.outcomes_judged(target, learner.judgement.log_loss, learner.judgement.baseline)
+
+
+def _windows() -> tuple[Window, ...]:
+    return tuple(Window(JUDGED) for _ in CAUSES)
 
 
 def _learned_to(snapshot: Snapshot, partition: int) -> int:

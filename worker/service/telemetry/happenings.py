@@ -6,7 +6,7 @@ No event's body and no user's id is logged from info on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worker.service.clock import Clock
+from worker.service.telemetry.learning import LearningHappenings
 from worker.service.telemetry.logging import Logger
 from worker.service.telemetry.metrics import Metrics
+from worker.service.telemetry.scoring_metrics import ScoringMetrics
 from worker.service.watch import Watch
 
 if TYPE_CHECKING:
     from worker.core.event_time.outage import Outage
-    from worker.core.pipeline import Turn
+    from worker.core.pipeline import Pipeline, Turn
+    from worker.core.scoring.scorecard import Scorecards
+    from worker.core.settings import TargetSettings
 
 REPORT_EVERY_S = 10.0  # between two lines that say how it goes
 
@@ -34,8 +38,9 @@ class Committed:
     dead_letters: Counter[str]
     written_ms: Sequence[int]  # when each record of the input was written, Unix time
     step_s: Mapping[str, float]
-    users: int
-    profile_bytes: int
+    pipelines: Mapping[int, Pipeline]  # all that this worker has
+    scorecards: Scorecards  # that it was scored with
+    targets: Mapping[str, TargetSettings]
 
 
 @dataclass(slots=True)
@@ -51,7 +56,7 @@ class _Sum:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-class Happenings:
+class Happenings(LearningHappenings):
     """The log and the metrics of one worker, and what is to be seen of it from outside."""
 
     def __init__(self, log: Logger, metrics: Metrics, clock: Clock, watch: Watch | None = None) -> None:
@@ -60,6 +65,12 @@ class Happenings:
         self._clock = clock
         self._watch = watch or Watch(clock)
         self._sum = _Sum(clock.elapsed_s())
+        self._scoring = ScoringMetrics(metrics, clock)
+        self._restoring = 0
+        log.counted = self._line_written
+
+    def _line_written(self, level: str, held_back: bool) -> None:
+        self._metrics.add("log_lines_held_back_total" if held_back else "log_lines_total", 1, level)
 
     # ---- the process
 
@@ -74,6 +85,7 @@ class Happenings:
     def worker_stopped(self) -> None:
         """Everything was finished and published."""
         self._progress(final=True)
+        self._log.say_held_back(everything=True)
         self._log.info("worker stopped")
 
     def progressed(self) -> None:
@@ -84,6 +96,7 @@ class Happenings:
             self._progress()
 
     def _progress(self, final: bool = False) -> None:
+        self._log.say_held_back()
         now_s, so_far = self._clock.elapsed_s(), self._sum
         self._sum = _Sum(now_s)
         if not (so_far.events or so_far.scores or so_far.examples or so_far.learned or so_far.dead_letters or so_far.dropped):
@@ -92,6 +105,10 @@ class Happenings:
         more = {name: dict(counts) for name, counts in (("dead_letters", so_far.dead_letters), ("dropped", so_far.dropped)) if counts}
         seconds = "" if final else f" in {now_s - so_far.since_s:.0f} s"
         self._log.info(f"scored{seconds}", events=so_far.events, events_s=round(rate), scores=so_far.scores, learned=so_far.learned, **more)
+
+    def endpoint_failed(self, error: Exception) -> None:
+        """A request could not be answered, or a connection not be taken."""
+        self._log.error("endpoint failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
 
     # ---- the log below
 
@@ -117,8 +134,9 @@ class Happenings:
             self._watch.partitions_lost(self._watch.partitions)
         self._log.warning("turn given up", role=role, error=str(error).splitlines()[0])
 
-    def input_skipped(self, topic: str, partition: int, offsets: int) -> None:
+    def input_skipped(self, role: str, topic: str, partition: int, offsets: int) -> None:
         """Retention took records before they were read."""
+        self._metrics.add("offsets_skipped_total", offsets, role)
         self._log.warning("input skipped", topic=topic, partition=partition, offsets=offsets)
 
     def topic_cleaned(self, topic: str, removed: int, took_s: float) -> None:
@@ -130,6 +148,16 @@ class Happenings:
         self._log.info("cleaning put off", topic=topic, error=str(error).splitlines()[0])
 
     # ---- partitions
+
+    def rebalanced(self, role: str, gained: int, lost: int) -> None:
+        """A member's share of the partitions has changed."""
+        self._metrics.add("rebalances_total", 1, role)
+        self._log.info("partitions shared out", role=role, gained=gained, lost=lost)
+
+    def restores_began(self, partitions: int) -> None:
+        """So many partitions are to be read back now, one after another."""
+        self._restoring = partitions
+        self._metrics.set("restoring_partitions", partitions)
 
     def restore_progressed(self, partition: int, records: int, total: int, took_s: float) -> None:
         """A part of a partition's changelog has been read back."""
@@ -144,6 +172,8 @@ class Happenings:
         self._metrics.set("restore_remaining_records", 0)
         self._watch.partition_restored(partition)
         self._metrics.observe("restore_duration_seconds", took_s)
+        self._restoring = max(0, self._restoring - 1)
+        self._metrics.set("restoring_partitions", self._restoring)
         self._log.info("partition restored", partition=partition, users=users, decisions=decisions, records=records, took_s=round(took_s, 2))
 
     def partition_lost(self, partition: int) -> None:
@@ -151,9 +181,13 @@ class Happenings:
         self._watch.partitions_lost([partition])
         self._log.info("partition given up", partition=partition)
 
-    def assignment_changed(self, partitions: int) -> None:
-        """This worker now owns so many partitions."""
-        self._metrics.set("assigned_partitions", partitions)
+    def assignment_changed(self, partitions: Collection[int]) -> None:
+        """This worker now owns these partitions, and all of them are restored."""
+        self._scoring.assignment_changed(partitions)
+
+    def lag_seen(self, offsets: Mapping[int, int], newest_ms: Mapping[int, int]) -> None:
+        """A look at how many offsets of each partition are unread, and at the time of writing of the last record that was read."""
+        self._scoring.lag_seen(offsets, newest_ms)
 
     # ---- scoring
 
@@ -177,8 +211,7 @@ class Happenings:
         for step, took_s in done.step_s.items():
             metrics.observe("turn_duration_seconds", took_s, step)
         metrics.set("turn_events", done.read)
-        metrics.set("profiles", done.users)
-        metrics.set("profile_bytes", done.profile_bytes)
+        metrics.observe("commit_duration_seconds", done.step_s["commit"], "scorer")
         if done.written_ms:
             waited_s = (self._clock.now_ms() - np.array(done.written_ms, dtype=np.float64)) / 1000
             metrics.observe("end_to_end_latency_seconds", np.maximum(waited_s, 0.0))
@@ -188,6 +221,7 @@ class Happenings:
         so_far.scores += events + silent
         so_far.examples += examples.total()
         so_far.dropped += dropped
+        self._scoring.turn_committed(done)
         self._log.debug("turn committed", read=done.read, events=events, silent=silent, examples=examples.total(), took_ms=_total_ms(done.step_s))
 
     def dead_letters_written(self, reasons: Counter[str]) -> None:
@@ -203,59 +237,10 @@ class Happenings:
         start, end = (datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds") for at_ms in (outage.start_ms, outage.end_ms))
         self._log.warning("outage found", partition=partition, start=start, end=end, expected_minutes=round(outage.expected_minutes))
 
-    # ---- learning
-
     def examples_learned(self, target: str, count: int) -> None:
         """A trainer has learned."""
         self._metrics.add("examples_learned_total", count, target)
         self._sum.learned += count
-
-    def example_refused(self, partition: int, offset: int, error: Exception) -> None:
-        """A record among the examples is none, or none of this trainer's."""
-        self._metrics.add("examples_refused_total", 1)
-        self._log.warning("example refused", partition=partition, offset=offset, error=str(error).splitlines()[0])
-
-    def outcomes_judged(self, target: str, log_loss: float, baseline: float) -> None:
-        """Published probabilities were compared with what came of them."""
-        self._metrics.set("log_loss", log_loss, target, "event", "published")
-        self._metrics.set("log_loss_baseline", baseline, target, "event")
-
-    def trainer_resumed(self, target: str, learned: int, offset: int) -> None:
-        """A target's trainer goes on from its snapshot."""
-        self._log.info("trainer resumed", target=target, learned=learned, next_example=offset)
-
-    def trainer_began(self, target: str) -> None:
-        """A target's trainer has nothing to go on from."""
-        self._log.info("trainer began", target=target)
-
-    def snapshot_out_of_step(self, target: str, learned_to: int, committed: int) -> None:
-        """The snapshot and the position of its trainer were not written together, or one of them was changed since."""
-        self._log.error("snapshot and position differ", target=target, learned_to=learned_to, position=committed)
-
-    def snapshot_published(self, target: str, learned: int, skipped: int, size: int) -> None:
-        """A model went out, together with the position of the examples it has learned."""
-        more = {"skipped": skipped} if skipped else {}
-        self._log.info("snapshot published", target=target, learned=learned, kib=-(-size // 1024), **more)
-
-    def models_read(self, versions: Mapping[str, str]) -> None:
-        """The topic of models was read to its end: of each target the latest, or the untrained one."""
-        self._watch.models_taken(versions)
-
-    def endpoint_failed(self, error: Exception) -> None:
-        """A request could not be answered, or a connection not be taken."""
-        self._log.error("endpoint failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
-
-    def model_taken(self, target: str, model: str, learned: int, published_ms: int) -> None:
-        """The scorer goes on with another model."""
-        metrics, clock = self._metrics, self._clock
-        metrics.set("model_version", learned, target)
-        self._watch.models_taken({target: model})
-        metrics.follow("model_age_seconds", lambda: (clock.now_ms() - published_ms) / 1000, target)
-        self._log.debug("model taken", target=target, model=model)
-
-    def model_refused(self, offset: int, error: Exception) -> None:
-        """A snapshot cannot be used; the scorer stays with the model it has."""
-        self._log.error("model refused", offset=offset, error=str(error).splitlines()[0])
 
 
 def _total_ms(step_s: Mapping[str, float]) -> int:

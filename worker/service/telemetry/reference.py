@@ -17,8 +17,7 @@ What a worker tells of itself: metrics for Prometheus at `/metrics`, and its log
 
 - Is it working? `last_progress_timestamp_seconds` moves on, `lag_seconds` is small, `events_read_total` grows.
 - Is it right? `log_loss` is below `log_loss_baseline`, `calibration_ratio` is near 1, `roc_auc` is near `roc_auc_estimated`.
-- Nothing vanishes: `events_read_total` = `events_scored_total` + `events_dropped_total` + `deadletter_total`, but for single
-  events that wait for a later one to confirm their time.
+- Nothing vanishes: `events_read_total` = `events_scored_total` + `events_dropped_total` + `deadletter_total`.
 """
 
 

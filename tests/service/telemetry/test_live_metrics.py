@@ -1,0 +1,168 @@
+"""What the metrics of a working worker say: every one of the specification, in bounds, and true."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+from pathlib import Path
+
+import pytest
+from prometheus_client import generate_latest
+
+from tests.service.bench import Bench, settings_of, shop_lines
+from worker.core.labels.examples import Example
+from worker.core.learning.evaluation import Evaluation
+from worker.core.learning.window import matured
+from worker.log.contract import Message
+from worker.log.errors import Fenced, LogFull
+from worker.service.telemetry.specification import BY_NAME, LABELS, METRICS, PREFIX
+
+
+@pytest.fixture(scope="module")
+def lived() -> Bench:
+    """A worker that has seen everything once: broken events, a broken example, a fenced turn, a log that was away, a whole shop."""
+    bench = Bench()
+    bench.send(shop_lines(users=600, days=12))
+    bench.log.append(bench.settings.topics.examples, [Message(b"{}", b"purchase", partition=0)])
+    bench.faults["commit"] = [None, LogFull("for a moment"), None, Fenced("another has it")]
+    loop = bench.loop()
+    bench.drain(loop, step_s=5)
+    bench.log.append(bench.settings.topics.models, [Message(b"{}", b"purchase", partition=0)])
+    for _ in range(5):
+        bench.clock.at_s += 20
+        loop.turn()
+    return bench
+
+
+def series(bench: Bench) -> dict[str, list[tuple[dict[str, str], float]]]:
+    """By metric, what its series say; of a histogram how many values it has counted."""
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    for family in bench.metrics.registry.collect():
+        for sample in family.samples:
+            name = sample.name.removeprefix(PREFIX)
+            spec = BY_NAME.get(name) or BY_NAME.get(name.removesuffix("_count"))
+            if spec:
+                found.setdefault(spec.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def test_every_metric_of_the_specification_is_seen(lived: Bench) -> None:
+    found = series(lived)
+    assert [spec.name for spec in METRICS if not found.get(spec.name)] == []
+
+
+def test_what_happened_is_counted(lived: Bench) -> None:
+    found = series(lived)
+    unmoved = {spec.name for spec in METRICS if spec.kind != "gauge" and not any(value for _, value in found[spec.name])}
+    # nothing of this has happened: the input was never away, nobody was fast enough, no weights went bad, no retention took anything
+    assert unmoved == {
+        "outages_total",
+        "outcomes_voided_total",
+        "offsets_skipped_total",
+        "profile_evictions_total",
+        "model_returns_total",
+        "examples_skipped_total",
+    }
+
+
+def test_no_label_takes_a_value_that_is_not_bounded(lived: Bench) -> None:
+    for name, values in series(lived).items():
+        spec = BY_NAME[name]
+        for labels, _ in values:
+            assert labels.keys() == set(spec.labels)
+            for label, value in labels.items():
+                bounds = {"target": tuple(lived.settings.targets), "partition": ("0",), "reason": spec.reasons}.get(label, LABELS[label].values)
+                assert value in bounds or label in ("version", "python"), f"{name}: {label}={value}"
+
+
+def test_nothing_vanishes(lived: Bench) -> None:
+    assert lived.metric("events_read_total") == lived.metric("events_scored_total") + lived.total("events_dropped") + lived.total("deadletter") > 2_900
+
+
+def test_measures_of_quality_are_those_of_a_replay(lived: Bench) -> None:
+    """The examples are read from the log and judged by the class that judges replays."""
+    records = [record for partition in range(3) for record in lived.log.read(lived.settings.topics.examples, partition)]
+    examples = [Example.decode(record.value or b"") for record in records if record.value != b"{}"]
+    for target in lived.settings.targets:
+        mine = [example for example in examples if example.target == target]
+        for cause, name in enumerate(("event", "silence")):
+            decisions = matured(mine, cause)
+            assert decisions is not None
+            evaluation = Evaluation()
+            evaluation.observe(decisions)
+            quality = evaluation.window.quality()
+            labels = {"target": target, "cause": name}
+            assert lived.metric("judged_decisions", **labels) == quality.n >= 20
+            assert lived.metric("log_loss", **labels, model="published") == pytest.approx(quality.log_loss)
+            assert lived.metric("log_loss", **labels, model="raw") == pytest.approx(quality.raw_log_loss)
+            assert lived.metric("log_loss_baseline", **labels) == pytest.approx(quality.baseline_log_loss)
+            for measure, value in (("roc_auc", quality.auc), ("calibration_ratio", quality.calibration_ratio)):
+                told = lived.metrics.registry.get_sample_value(PREFIX + measure, labels)
+                assert told == (None if math.isnan(value) else pytest.approx(value))  # nothing is said where nothing is known
+            assert lived.metric("calibration_bin_observed", **labels, bin="1") == pytest.approx(quality.calibration[0].true)
+
+
+def test_promtool_finds_nothing_to_say_of_a_working_worker(lived: Bench, promtool: Path) -> None:
+    checked = subprocess.run([promtool, "check", "metrics"], input=generate_latest(lived.metrics.registry), capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+def test_a_trainer_that_takes_over_judges_what_was_judged_before(lived: Bench) -> None:
+    labels = {"target": "purchase", "cause": "event"}
+    before = lived.metric("log_loss", **labels, model="published"), lived.metric("judged_decisions", **labels)
+    lived.happened.target_lost("purchase")
+    assert "purchase" not in {labels.get("target") for labels, _ in series(lived)["log_loss"]}
+    loop = lived.loop()
+    loop.turn()
+    lived.clock.at_s += 20
+    loop.turn()
+    assert (lived.metric("log_loss", **labels, model="published"), lived.metric("judged_decisions", **labels)) == pytest.approx(before)
+
+
+def test_lag_is_told_in_records_and_seconds_and_ends_at_zero() -> None:
+    bench = Bench(settings_of(service={"turn_events": 50}))
+    bench.send(shop_lines())
+    bench.clock.at_s += 30
+    loop = bench.loop()
+    loop.turn()
+    assert bench.metric("lag_records", partition="0") == len(shop_lines()) - 50
+    assert bench.metric("lag_seconds", partition="0") == pytest.approx(30, abs=1)
+    bench.clock.at_s += 100  # the worker hangs, and it still grows
+    assert bench.metric("lag_seconds", partition="0") == pytest.approx(130, abs=1)
+    bench.drain(loop)
+    bench.clock.at_s += 2
+    loop.turn()
+    assert (bench.metric("lag_records", partition="0"), bench.metric("lag_seconds", partition="0")) == (0, 0)
+    bench.clock.at_s += 3600  # nothing came for an hour, and then one event: it has not waited for an hour
+    loop.turn()
+    bench.send(shop_lines()[:51])
+    bench.clock.at_s += 2
+    loop.turn()
+    assert bench.metric("lag_records", partition="0") == 1
+    assert bench.metric("lag_seconds", partition="0") <= 2
+
+
+def test_a_partition_given_up_leaves_no_series() -> None:
+    bench = Bench(partitions=2)
+    bench.send(shop_lines())
+    bench.drain(bench.loop())
+    bench.clock.at_s += 2
+    bench.loop().turn()
+    partitions = {labels["partition"] for name in ("lag_records", "lag_seconds", "watermark_timestamp_seconds") for labels, _ in series(bench)[name]}
+    assert partitions == {"0", "1"}
+    bench.happened.assignment_changed({1})
+    for name in ("lag_records", "lag_seconds", "watermark_timestamp_seconds"):
+        assert {labels["partition"] for labels, _ in series(bench)[name]} == {"1"}
+    assert bench.metric("assigned_partitions") == 1
+    bench.happened.lag_seen({0: 7}, {})  # a late word of what is gone
+    assert {labels["partition"] for labels, _ in series(bench)["lag_records"]} == {"1"}
+
+
+def test_a_restore_is_told_while_it_lasts() -> None:
+    bench = Bench()
+    bench.happened.restores_began(2)
+    bench.happened.restore_progressed(0, 40, 100, 1.0)
+    assert (bench.metric("restoring_partitions"), bench.metric("restore_remaining_records")) == (2, 60)
+    bench.happened.partition_restored(0, 100, 10, 5, 2.5)
+    assert (bench.metric("restoring_partitions"), bench.metric("restore_remaining_records")) == (1, 0)
+    assert bench.metric("restore_duration_seconds_sum") == 2.5
