@@ -46,7 +46,7 @@ def _publish(change: Any) -> None:
         def changed(self: Any, records: Any, positions: Any, membership: Any, publish: Any = publish) -> None:
             change(lambda *args: publish(self, *args), records, positions, membership)
 
-        kind.publish = wraps(publish)(changed)
+        kind.publish, kind.begin = wraps(publish)(changed), lambda *_: None  # what is changed must not have been begun as it should be
 
 
 def positions_after_the_records() -> None:
