@@ -22,7 +22,7 @@ demo-kafka: $(VENV)/.run-ready ## the same shop on a real Kafka broker; a worker
 	@$(VENV)/bin/clickscore demo --kafka
 
 test: $(VENV)/.test-ready ## all tests, in three processes; fails below 95 % line coverage of worker/core; PYTEST_ARGS="-n 0 tests/core" runs a part in one
-	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
 
 faults: $(VENV)/.test-ready ## every fault of docs/faults.md on a real Kafka, some 20 min; CASES=zombie runs a part, FAULT_SEED=7 repeats
 	@$(PY) -m tests.faults.matrix

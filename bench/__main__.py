@@ -11,7 +11,7 @@ import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from bench import core_alone, core_users, kafka_latency, kafka_rate, kafka_restart, learning, startup
+from bench import core_alone, core_users, kafka_latency, kafka_rate, kafka_restart, learning, startup, telemetry_cost
 from bench.aims import table
 from bench.figures import Figure, Run, machine, saved
 from bench.page import write_page
@@ -26,6 +26,7 @@ PARTS: dict[str, tuple[Part, str]] = {
     "users": (core_users.by_users, "the core with 10,000 to 1,000,000 users, their spread, and memory a user"),
     "trainer": (learning.trainer, "examples a second"),
     "replay": (learning.replay, "a replay with learning"),
+    "telemetry": (telemetry_cost.cost, "what telemetry costs"),
     "kafka-rate": (kafka_rate.rate, "events a second over Kafka, with echoes and peers"),
     "kafka-rate-others": (kafka_rate.others_rate, "the same of further peers"),
     "kafka-latency": (kafka_latency.latency, "end to end at 500, 2,000 and 8,000 events a second"),

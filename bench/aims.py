@@ -29,6 +29,7 @@ def _rate(client: str) -> str:
 AIMS: list[Aim] = [
     Aim("core", "core alone, 100,000 users, one score an event", f"core.generated.{TURN}", 100_000, True, "events/s"),
     Aim("core-file", "core alone, real events with their silences", f"core.file.{TURN}", 100_000, True, "events/s"),
+    Aim("telemetry", "throughput with telemetry over without, turns of 100", "telemetry.100", 0.97, True, "×"),
     Aim("kafka-rate", "exactly-once scorer over a bare echo, kafka-python", _rate("kafka-python"), 0.75, True, "×", "rate.echo-kafka-python"),
     Aim("kafka-rate", "the same over librdkafka, against Quix Streams at commit 0.1 s", _rate("librdkafka"), 4.0, True, "×", "rate.quix-0.1"),
     Aim("kafka-rate", "… against Quix Streams at commit 1 s", _rate("librdkafka"), 3.0, True, "×", "rate.quix-1"),

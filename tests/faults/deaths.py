@@ -6,7 +6,6 @@ A plan is {"role", "step", "turn"}: in its turn-th turn that has input, at this 
 from __future__ import annotations
 
 import math
-import os
 import resource
 import signal
 import threading
@@ -83,7 +82,8 @@ class Deaths:
             size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
             resource.setrlimit(resource.RLIMIT_AS, (size, size))
         else:
-            os.kill(os.getpid(), self._plan.get("signal", signal.SIGKILL))
+            # To this very thread: a stop that another thread is woken for comes a moment later, and by then the commit may be on its way.
+            signal.pthread_kill(threading.get_ident(), self._plan.get("signal", signal.SIGKILL))
 
     def watch_scorer(self) -> None:
         """Its turns begin with a poll that found something."""
