@@ -75,7 +75,7 @@ def test_an_unknown_topic_is_named(log: Log, call: str) -> None:
         CALLS[call](log)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=MESSAGES)
 def test_what_is_written_is_read_in_order(log: Log, other: Log, messages: list[Message]) -> None:
     topic = f"t{next(NUMBERS)}"
