@@ -89,8 +89,10 @@ def _row(result: Result) -> tuple[str, ...]:
 
 
 def _reason(result: Result) -> str:
-    said = result.failure or "; ".join(filter(None, [result.outcome.remark, *(result.outcome.verdict.notes if result.outcome.verdict else [])]))
-    return _short(said)
+    if result.failure:
+        return _short(result.failure.partition("the workers said")[0].rstrip("; "))  # what they said has paths of this machine
+    notes = result.outcome.verdict.notes if result.outcome.verdict else []
+    return _short("; ".join(filter(None, [result.outcome.remark, *notes])))
 
 
 def _short(text: str) -> str:
