@@ -8,7 +8,6 @@ import time
 
 from tests.faults.cases.case import Ground, Outcome, case, judged
 from tests.faults.inputs import Stream
-from tests.faults.stand import Stand
 from worker.demo.broker import Broker
 
 AWAY_S = 60.0
@@ -105,9 +104,10 @@ def _filled(ground: Ground, broker: Broker) -> Outcome:
     stand.feed(stream.take(500))
     worker = stand.start()
     stand.must_score(50)
-    last = stream.take(100)
+    rest = stream.rest()
+    last = rest[-100:]  # in time too: what comes late gets no score that could be waited for
     resource.prlimit(broker.pid, resource.RLIMIT_FSIZE, (FULL_BYTES, FULL_BYTES))
-    feeding = threading.Thread(target=_fed, args=(stand, stream), daemon=True)
+    feeding = threading.Thread(target=stand.feed, args=(rest[:-100],), daemon=True)
     feeding.start()
     deadline_s = time.monotonic() + 40
     while broker.running and time.monotonic() < deadline_s:
@@ -117,7 +117,3 @@ def _filled(ground: Ground, broker: Broker) -> Outcome:
     with stand.recovery(last):
         feeding.join(60)
     return judged(stand, f"{'the broker ended itself; ' if ended else ''}counted from the broker's return")
-
-
-def _fed(stand: Stand, stream: Stream) -> None:
-    stand.feed(stream.rest())
