@@ -71,7 +71,7 @@ FLOW = Row(
         ),
         Panel(
             "Time to a score",
-            "From the writing of a record to the commit of its turn. The worker waits up to service.turn_wait (20 ms) for a turn to fill.",
+            "From the writing of a record to the commit of its turn. The worker waits up to service.turn_wait (10 ms) for a turn to fill.",
             "s",
             tuple(Query(quantile(share, "end_to_end_latency_seconds"), f"{100 * share:g} %") for share in (0.5, 0.95, 0.99)),
         ),

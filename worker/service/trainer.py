@@ -6,7 +6,7 @@ committed otherwise. So whatever a dead trainer had learned since its last snaps
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -119,23 +119,25 @@ class Trainers:
                 self._happened.target_lost(self._target_of[name.partition])
         for name, offsets in polled.skipped.items():
             self._happened.input_skipped("trainer", name.topic, name.partition, offsets)
-        for name in sorted(self._turns.assignment()):
-            if name.partition not in self.learners and name.partition in self._target_of:
-                partition = name.partition
-                self.learners[partition] = self._patience.call("restore trainer", self._resume, partition)
+        new = [name.partition for name in sorted(self._turns.assignment()) if name.partition not in self.learners and name.partition in self._target_of]
+        if new:
+            targets = [self._target_of[partition] for partition in new]
+            read = self._patience.call("restore trainer", latest_of, self._log, self._settings.topics.models, 0, targets)
+            found = {records[0].key: records for records in read}
+            for partition, target in zip(new, targets, strict=True):
+                self.learners[partition] = self._patience.call("restore trainer", self._resume, partition, found.get(target.encode(), ()))
 
-    def _resume(self, partition: int) -> _Learner:
-        """A trainer as its latest snapshot has it, or a new one."""
+    def _resume(self, partition: int, found: Sequence[Record]) -> _Learner:
+        """A trainer as the latest of the snapshots found has it, or a new one."""
         from worker.core.learning.trainer import Trainer  # River takes a second to import, which the scorer's first turn need not wait for
 
         target = self._target_of[partition]
         settings = self._settings.targets[target]
-        found = latest_of(self._log, self._settings.topics.models, 0, [target])
         committed = self._log.committed(self._group, self._settings.topics.examples).get(partition, 0)
         if not found:
             self._happened.trainer_began(target)
             return _Learner(Trainer(target, settings, TABLE_SIZE, LAYOUT), _windows())
-        snapshot = self._snapshot_at(committed, partition, found[0])
+        snapshot = self._snapshot_at(committed, partition, found)
         trainer = Trainer.from_snapshot(target, settings, TABLE_SIZE, LAYOUT, snapshot)
         learned_to = _learned_to(snapshot, partition)
         if learned_to != committed:
