@@ -29,14 +29,14 @@ _TEXTS = ("target", "decision_id", "user_id", "model", "layout")
 _FIELDS = frozenset((*_TEXTS, "schema", "sense", "cause", "time_ms", "due_ms", "outcome", "weight", "p", "raw", "bins"))
 _HIGHEST_BIN = 2**31 - 1
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
-_TODO = "see schemas/example.schema.json; records of another program do not belong on this topic"
+_REMEDY = "see schemas/example.schema.json; records of another program do not belong on this topic"
 
 
 class ExampleError(ClickscoreError):
     """A record that is not an example; `what` names the field."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"not an example: {what}", todo=_TODO)
+        super().__init__(f"not an example: {what}", todo=_REMEDY)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

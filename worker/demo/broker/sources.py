@@ -21,7 +21,7 @@ FOLDER = f"kafka-{KAFKA}"
 IMAGE = f"apache/kafka:{KAFKA}"
 DOWNLOAD_WITHIN_S, ANSWER_WITHIN_S = 300.0, 20.0
 CHECKOUT = Path(__file__).parents[3]
-TODO = (
+REMEDY = (
     f"install Java {JAVA_LEAST} and Maven (Debian and Ubuntu: apt-get install default-jre-headless maven), "
     "or name a running broker in KAFKA_BOOTSTRAP (HOST:PORT), or the folder of an unpacked Kafka in KAFKA_HOME"
 )
@@ -81,7 +81,7 @@ def find(environ: Mapping[str, str] = os.environ, *, cache: Path | None = None, 
         return container_image(environ, say)
     except BrokerMissing as missing:
         reasons.append(missing.problems[0].what)
-    raise BrokerMissing("there is no Kafka broker and none can be started: " + "; ".join(reasons), todo=TODO)
+    raise BrokerMissing("there is no Kafka broker and none can be started: " + "; ".join(reasons), todo=REMEDY)
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -96,13 +96,13 @@ def find_java(environ: Mapping[str, str]) -> str:
     home = environ.get("JAVA_HOME")
     java = shutil.which("java", path=f"{home}/bin" if home else environ.get("PATH", os.defpath))
     if java is None:
-        raise BrokerMissing(f"no Java in JAVA_HOME, {home}" if home else "no Java on the PATH", todo=TODO)
+        raise BrokerMissing(f"no Java in JAVA_HOME, {home}" if home else "no Java on the PATH", todo=REMEDY)
     said = _said_by([java, "-version"], environ)
     version = re.search(r'version "(?:1\.)?(\d+)', said)
     if version is None:
-        raise BrokerMissing(f"{java} does not say its version but: {said[-200:].strip() or 'nothing'}", todo=TODO)
+        raise BrokerMissing(f"{java} does not say its version but: {said[-200:].strip() or 'nothing'}", todo=REMEDY)
     if int(version[1]) < JAVA_LEAST:
-        raise BrokerMissing(f"{java} is Java {version[1]}, and Kafka needs {JAVA_LEAST} or newer", todo=TODO)
+        raise BrokerMissing(f"{java} is Java {version[1]}, and Kafka needs {JAVA_LEAST} or newer", todo=REMEDY)
     return java
 
 
@@ -119,7 +119,7 @@ def container_image(environ: Mapping[str, str], say: Callable[[str], None]) -> I
             reasons.append(f"{name} could not fetch {IMAGE}")
         else:
             return Image(engine)
-    raise BrokerMissing(", ".join(reasons), todo=TODO)
+    raise BrokerMissing(", ".join(reasons), todo=REMEDY)
 
 
 def _has_image(engine: str, environ: Mapping[str, str], say: Callable[[str], None]) -> bool:
@@ -160,7 +160,7 @@ def maven_jars(cache: Path, environ: Mapping[str, str], say: Callable[[str], Non
         return jars
     maven = shutil.which("mvn", path=environ.get("PATH", os.defpath))
     if maven is None:
-        raise BrokerMissing("no Maven (mvn) on the PATH to fetch Kafka with", todo=TODO)
+        raise BrokerMissing("no Maven (mvn) on the PATH to fetch Kafka with", todo=REMEDY)
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / f".{FOLDER}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # goes with the process, so that no killed one leaves it behind
@@ -188,4 +188,4 @@ def _copy_dependencies(maven: str, folder: Path, environ: Mapping[str, str]) -> 
         said = done.stdout.decode(errors="replace")
     lines = [line for line in said.splitlines() if line.strip()]
     why = " | ".join(line.strip() for line in lines[:3]) or f"nothing for {DOWNLOAD_WITHIN_S:.0f} s"
-    raise BrokerMissing(f"Maven could not fetch Kafka {KAFKA}; it said: {why[:600]}", todo=f"check the network, then try again; or {TODO}")
+    raise BrokerMissing(f"Maven could not fetch Kafka {KAFKA}; it said: {why[:600]}", todo=f"check the network, then try again; or {REMEDY}")
