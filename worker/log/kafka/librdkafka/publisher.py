@@ -122,6 +122,15 @@ class LibrdkafkaPublisher:
         self._hear()
         if error.code() in _CONSEQUENCES and reports.failed is not None:
             error = reports.failed
+        if error.code() in _CONSEQUENCES and self._begun is not None:
+            # The positions that begin() sent are still under way, and librdkafka serves one call of a transaction at a time.
+            sent, self._begun = self._begun, None
+            try:
+                sent()
+            except (KafkaException, SystemError) as exception:
+                error = cause(exception)
+            except Overrun as overrun:
+                return LogUnavailable(f"sending the positions: {overrun}", self._troubles.where)
         if error.code() in _CONSEQUENCES:
             try:
                 self._live.begin_transaction()  # changes nothing inside of a transaction, and is refused with the transaction's error
