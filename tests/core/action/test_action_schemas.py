@@ -23,7 +23,7 @@ def validator(name: str) -> Draft202012Validator:
 @pytest.fixture(scope="module")
 def run() -> ActionRun:
     chance = random.Random(1)
-    return acted(spoken(shop(1, 400), [chance.randrange(90) for _ in range(97)]), made=plan())
+    return acted(spoken(shop(1, 300), [chance.randrange(90) for _ in range(97)]), made=plan())
 
 
 def test_every_trigger_fits(run: ActionRun) -> None:
