@@ -1,7 +1,7 @@
 """What portraits need beside profiles, one row of float64 a user: favourite categories, usual hours, consent and time zone.
 
 The rows live beside those of profiles and only where segments or triggers are configured; they follow the same rounds (profiles/rounds.py), so that the
-state after every event is there, and comes out the same however the input is cut. A row takes 37 numbers, 296 bytes.
+state after every event is there, and comes out the same however the input is cut. A row takes 38 numbers, 304 bytes.
 """
 
 from __future__ import annotations
