@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer
 from confluent_kafka import TopicPartition as Place
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, MemberToRemove
@@ -23,7 +23,7 @@ from worker.log.kafka.connection import Connection
 from worker.log.kafka.failures import NotAllowed
 from worker.log.kafka.librdkafka import consumer as librdkafka_consumer
 from worker.log.kafka.librdkafka.client import Librdkafka, publisher_settings
-from worker.log.kafka.librdkafka.consumer import membership_of
+from worker.log.kafka.librdkafka.consumer import membership_of, waiting
 
 
 @pytest.fixture
@@ -124,6 +124,29 @@ def test_a_position_that_is_not_there_is_told_until_it_is_mended(bench: Bench) -
         with pytest.raises(OffsetOutOfRange):
             until(lambda: consumer.poll(10, 0.5))
     consumer.begin_at({TopicPartition(topic, 0): 0})
+    assert values(read(consumer, 2)) == [b"0", b"1"]
+
+
+def test_a_position_that_was_left_is_not_told_of_any_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = bench.topic()
+    bench.write(topic, b"0", b"1")
+    consumer = bench.consumer(topic)
+    joined(consumer)
+    begun = {TopicPartition(topic, 0): 9}
+    kept: list[Message] = []  # what librdkafka says of position 9, held back until position 0 was begun
+
+    def held_back(reader: Consumer, limit: int, wait_s: float) -> list[Message]:
+        messages = waiting(reader, limit, wait_s)
+        if begun[TopicPartition(topic, 0)] == 9:
+            kept.extend(messages)
+            return []
+        return [kept.pop(), *messages] if kept else messages
+
+    monkeypatch.setattr("worker.log.kafka.librdkafka.consumer.waiting", held_back)
+    consumer.begin_at(begun)
+    until(lambda: consumer.poll(10, 0.1) or kept)
+    begun[TopicPartition(topic, 0)] = 0
+    consumer.begin_at(begun)
     assert values(read(consumer, 2)) == [b"0", b"1"]
 
 

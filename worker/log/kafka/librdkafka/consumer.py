@@ -59,16 +59,17 @@ class _Reading:
             self._next = None
             raise found
         try:
-            records, ends, error = by_partition(waiting(self.consumer, limit, wait_s))
+            records, ends, failed = by_partition(waiting(self.consumer, limit, wait_s))
+            error = None if failed is None else failed.error()
         except KafkaException as exception:  # raised by confluent-kafka itself from within a callback, on fatal errors
-            records, ends, error = {}, {}, cause(exception)
+            records, ends, failed, error = {}, {}, None, cause(exception)
         nexts = {name: some[-1].offset + 1 for name, some in records.items()}
         nexts.update((name, max(offset, nexts.get(name, 0))) for name, offset in ends.items())
         moved = {name: offset for name, offset in nexts.items() if self.positions.get(name, offset) != offset}
         self.positions.update(moved)
         self._ended.update(ends)
         if error is not None:
-            self._heed(error, bool(records))
+            self._heed(error, bool(records), stale=failed is not None and self._is_stale(failed))
         return records, bool(moved)
 
     def lag(self) -> dict[TopicPartition, int]:
@@ -83,13 +84,21 @@ class _Reading:
                 found[name] = max(0, known[1] - position)
         return found
 
-    def _heed(self, error: KafkaError, after_records: bool) -> None:
+    def _is_stale(self, failed: Message) -> bool:
+        """Whether a position is refused that we have left: librdkafka drops the records of an earlier beginning, but not its errors."""
+        if (error := failed.error()) is None or error.code() != KafkaError._AUTO_OFFSET_RESET:
+            return False
+        return self.positions.get(TopicPartition(failed.topic() or "", failed.partition() or 0)) != failed.offset()
+
+    def _heed(self, error: KafkaError, after_records: bool, stale: bool) -> None:
         """Raise what came in place of a record, unless it passes: by the next poll where records came before it. What came behind it is read again."""
         found = log_error(error, self.troubles.where)
         if isinstance(found, MemberReplaced):
             self._replaced = found
             raise found
         self.begin()
+        if stale:
+            return
         if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED and not self._joins:
             return  # librdkafka looks for the coordinator of every group name, that of readers is never joined
         if isinstance(found, LogUnavailable):

@@ -13,8 +13,8 @@ from worker.log.contract import Headers, Record, TopicPartition
 _headers_of = cast("Callable[[Message], list[tuple[str, bytes | None]] | None]", methodcaller("headers"))
 
 
-def by_partition(messages: list[Message]) -> tuple[dict[TopicPartition, list[Record]], dict[TopicPartition, int], KafkaError | None]:
-    """Records by partition in their order, offsets at which partitions end, and the first error, behind which nothing is taken.
+def by_partition(messages: list[Message]) -> tuple[dict[TopicPartition, list[Record]], dict[TopicPartition, int], Message | None]:
+    """Records by partition in their order, offsets at which partitions end, and the first that tells of an error, behind which nothing is taken.
 
     The hot path: it runs for every record that is read.
     """
@@ -25,7 +25,7 @@ def by_partition(messages: list[Message]) -> tuple[dict[TopicPartition, list[Rec
         topic, partition, offset = cast("tuple[str, int, int]", (message.topic(), message.partition(), message.offset()))
         if (error := message.error()) is not None:
             if error.code() != KafkaError._PARTITION_EOF:
-                return records, ends, error
+                return records, ends, message
             ends[TopicPartition(topic, partition)] = offset
             continue
         if partition != name.partition or topic != name.topic:
