@@ -6,15 +6,20 @@ A new setting is one field here (or in worker/core/settings.py, when it decides 
 
 from __future__ import annotations
 
+import functools
 import re
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.core.action.settings import ActionSettings, SegmentSettings, TriggerSettings
 from worker.core.settings import UNITS_MS, CoreSettings, Positive, Section, TargetSettings, default_targets, written
 from worker.endpoint_settings import EndpointSettings
 from worker.kafka_settings import KafkaSettings
+
+if TYPE_CHECKING:
+    from worker.core.action.plan import Plan
 
 # A target's table lies beside these keys in a score record, so that it cannot bear one of their names.
 SCORE_KEYS = frozenset({"schema", "score_id", "user_id", "time_ms", "cause", "event_id"})
@@ -37,6 +42,13 @@ def _target_name(name: str) -> str:
     return name
 
 
+def _action_name(name: str) -> str:
+    """Refuse a name that cannot stand in a condition, be a metric's label and part of an environment variable alike."""
+    if "__" in name or _TARGET_NAME.fullmatch(name) is None:
+        raise ValueError(f"{name!r} is no name for this: use up to 32 small letters, digits and single underscores, with a letter first")
+    return name
+
+
 def _topic_name(name: str) -> str:
     if _TOPIC_NAME.fullmatch(name) is None:
         raise ValueError(f"{name!r} cannot name a topic: use 1 to 249 letters, digits, dots, underscores and hyphens")
@@ -44,6 +56,7 @@ def _topic_name(name: str) -> str:
 
 
 TargetName = Annotated[str, AfterValidator(_target_name)]
+ActionName = Annotated[str, AfterValidator(_action_name)]  # of a segment or a rule
 TopicName = Annotated[str, AfterValidator(_topic_name)]
 
 
@@ -108,6 +121,9 @@ class Settings(CoreSettings, BaseSettings):
     targets: dict[TargetName, TargetSettings] = Field(
         default_factory=default_targets, description="The outcomes to predict; a default target keeps what its table does not name."
     )
+    segments: dict[ActionName, SegmentSettings] = Field({}, description="Groups of users, each a condition over their portraits.")
+    triggers: dict[ActionName, TriggerSettings] = Field({}, description="Rules that make a trigger when a condition begins to hold for a user.")
+    action: ActionSettings = ActionSettings()
     topics: TopicSettings = TopicSettings()
     service: ServiceSettings = ServiceSettings()
     endpoint: EndpointSettings = EndpointSettings()
@@ -146,6 +162,13 @@ class Settings(CoreSettings, BaseSettings):
         if not kept:
             raise ValueError("every target is turned off: leave at least one enabled")
         return kept
+
+    @functools.cached_property
+    def plan(self) -> Plan | None:
+        """Segments and triggers, ready to work; None where none are configured. Raises PlanError (worker/configuration refuses what would)."""
+        from worker.core.action.plan import plan_of
+
+        return plan_of(self.targets, self.segments, self.triggers, self.action, self.seed)
 
     @property
     def core(self) -> CoreSettings:

@@ -54,7 +54,8 @@ def check(file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Ch
 
     loaded = load(file, environ={}) if file else load()
     given = sum(row.origin != "default" for row in rows(loaded))
-    typer.echo(f"{file or 'configuration'}: right; {given} values given, targets {', '.join(loaded.settings.targets)}")
+    named = {table: ", ".join(getattr(loaded.settings, table)) for table in ("targets", "segments", "triggers")}
+    typer.echo(f"{file or 'configuration'}: right; {given} values given, {', '.join(f'{table} {names}' for table, names in named.items() if names)}")
 
 
 @config.command()

@@ -9,11 +9,12 @@ from typing import Annotated, Any, NamedTuple, TypeGuard, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from worker.core.settings import Section, TargetSettings, default_targets
+from worker.core.settings import Section, default_targets
 from worker.settings import Settings, file_form
 
 ENVIRONMENT_PREFIX = "CLICKSCORE_"
 HIDDEN = "(hidden)"  # what is shown of a secret
+ANY_NAME = "NAME"  # in the path of a value of tables whose names are the user's
 Path = tuple[str, ...]
 
 
@@ -75,7 +76,7 @@ def is_secret(path: Path) -> bool:
 
 
 def leaves() -> Iterator[Leaf]:
-    """Yield every value that can be set, the default targets' included, in the order of the class."""
+    """Yield every value that can be set, the default targets' included, in the order of the class; ANY_NAME stands for a name of the user's."""
     yield from _leaves(Settings, ())
 
 
@@ -98,13 +99,19 @@ def _defaults() -> dict[str, Any]:
 def _leaves(section: type[BaseModel], prefix: Path) -> Iterator[Leaf]:
     for key, (name, field) in keys_of(section).items():
         path = (*prefix, key)
-        if path == ("targets",):
-            for target in default_targets():
-                yield from _leaves(TargetSettings, (*path, target))
+        if named := named_section(field.annotation):
+            for table in default_targets() if path == ("targets",) else (ANY_NAME,):
+                yield from _leaves(named, (*path, table))
         elif is_section(field.annotation):
             yield from _leaves(field.annotation, path)
         else:
             yield Leaf(path, section, name, field)
+
+
+def named_section(annotation: Any) -> type[Section] | None:
+    """Return the class of the tables in a table of tables such as [targets.NAME], None for any other type."""
+    inner = plain(get_args(annotation)[1]) if get_origin(annotation) is dict else None
+    return inner if is_section(inner) else None
 
 
 def is_section(annotation: Any) -> TypeGuard[type[Section]]:

@@ -14,9 +14,8 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
-from worker.configuration.fields import ENVIRONMENT_PREFIX, Path, annotation_at, environment_name, keys_of, leaves
+from worker.configuration.fields import ENVIRONMENT_PREFIX, Path, annotation_at, environment_name, is_section, keys_of, leaves
 from worker.configuration.positions import key_positions
-from worker.core.settings import TargetSettings
 from worker.errors import Problem
 from worker.settings import Settings
 
@@ -141,10 +140,10 @@ def read_text(text: str, annotation: Any) -> Any:
 
 
 def _nearest_variable(variable: str, path: Path) -> str:
-    """Suggest the variable that was meant: a known one, or a known one with the given target's name in it."""
+    """Suggest the variable that was meant: a known one, or a known one with the given name of a target, segment or rule in it."""
     known = [environment_name(leaf.path) for leaf in leaves()]
-    if path[0] == "targets" and len(path) > 1:
-        known += [environment_name(("targets", path[1], key)) for key in keys_of(TargetSettings)]
+    if is_section(section := annotation_at(path[:2])):
+        known += [environment_name((*path[:2], key)) for key in keys_of(section)]
     close = difflib.get_close_matches(variable, known, n=1, cutoff=0.7)
     return f"did you mean {close[0]}?" if close else "see the names with `clickscore config schema`, or unset it"
 

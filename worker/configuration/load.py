@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from worker.configuration.fields import Path
 from worker.configuration.layers import CONFIG_VARIABLE, Layer, environment_layer, file_layer, flag_layer
-from worker.configuration.problems import refusals, type_refusals
+from worker.configuration.problems import plan_refusals, refusals, type_refusals
 from worker.errors import ConfigurationError
 from worker.settings import Settings
 
@@ -54,6 +54,8 @@ def load(
         settings = Settings(_build_sources=(layers, {}))
     except ValidationError as error:
         problems += refusals(error.errors(include_url=False), _finder(layers))
+    if settings is not None and (settings.segments or settings.triggers):
+        problems += plan_refusals(settings, _finder(layers))
     if settings is None or problems:
         raise ConfigurationError(sorted(set(problems), key=lambda problem: _reading_order(problem.where)))
     return Loaded(settings, layers)

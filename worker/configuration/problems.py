@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from worker.configuration.fields import HIDDEN, Leaf, Path, annotation_at, default_of, is_secret, is_section, keys_of, leaf_at, leaves
 from worker.configuration.writing import toml_value
 from worker.errors import Problem
+from worker.settings import Settings
 
 WhereIs = Callable[[Path], str]
 _LONGEST_SHOWN = 80
@@ -38,6 +39,17 @@ def type_refusals(values: Iterable[tuple[Path, Any, str]], where_is: WhereIs) ->
     return problems
 
 
+def plan_refusals(settings: Settings, where_is: WhereIs) -> list[Problem]:
+    """Refuse segments and rules whose conditions cannot be read, each with the place within the condition."""
+    from worker.core.action.plan import faults_of
+
+    problems = []
+    for fault in faults_of(settings.targets, settings.segments, settings.triggers, settings.action):
+        place = f", {fault.place} of the condition" if fault.place else ""
+        problems.append(Problem(f"{_dotted(fault.path)}: {fault.what}", f"{where_is(fault.path)}{place}", fault.todo))
+    return problems
+
+
 def _refusal(error: ErrorDetails, path: Path, where_is: WhereIs) -> Problem:
     kind, leaf, given = error["type"], leaf_at(path), error["input"]
     where = where_is(path)
@@ -57,7 +69,11 @@ def _refusal(error: ErrorDetails, path: Path, where_is: WhereIs) -> Problem:
         return Problem(what, where, _bound(error, leaf))
     if kind.endswith(("_type", "_parsing", "_from_float")):
         return _wrong_type(path, given, where)
-    return Problem(f"{what}: {error['msg'][:1].lower()}{error['msg'][1:]}", where, "" if leaf is None else f"the default is {_example(leaf)}")
+    if leaf is not None and leaf.field.is_required():
+        todo = f"write for example {path[-1]} = {_example(leaf)}"
+    else:
+        todo = "" if leaf is None else f"the default is {_example(leaf)}"
+    return Problem(f"{what}: {error['msg'][:1].lower()}{error['msg'][1:]}", where, todo)
 
 
 def _wrong_type(path: Path, given: Any, where: str) -> Problem:
@@ -115,6 +131,8 @@ def _bound(error: ErrorDetails, leaf: Leaf | None) -> str:
 
 
 def _example(leaf: Leaf | None) -> str:
-    """Write a value that would be accepted: the default, or where there is none a week."""
+    """Write a value that would be accepted: the default, or where there is none the field's own example, else a week."""
     default = None if leaf is None else default_of(leaf)
-    return toml_value("7 d" if default is None else default)
+    if default is None:
+        default = (leaf.field.examples or ["7 d"])[0] if leaf else "7 d"
+    return toml_value(default)

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from worker.configuration.fields import Leaf, default_of, environment_name, is_section, keys_of, leaf_at, plain
+from worker.configuration.fields import ANY_NAME, Leaf, default_of, environment_name, is_section, keys_of, leaf_at, named_section, plain
 from worker.configuration.writing import toml_value
 from worker.core.events.names import EVENT_NAMES
 from worker.core.settings import TargetSettings, default_targets
@@ -20,6 +20,8 @@ from worker.settings import Settings
 
 _NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 _LIMITS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+
+_NAMED = "Any number of them, each under a name of its own, which stands for NAME in a variable too; what they are for is on [Action](action.md)."
 
 _HEAD = """\
 # Configuration
@@ -52,6 +54,13 @@ horizon = "1 h"
 
 [targets.churn]
 enabled = false        # removes a default target
+
+[segments.regulars]    # a group of users
+when = "purchases >= 3 && days_since_seen < 30.0"
+
+[triggers.hurry]       # makes a trigger when a user crosses the line
+when = "segments.regulars && purchase.p > 0.2"
+stay = "purchase.p > 0.1"
 ```
 
 Three commands help:
@@ -77,6 +86,8 @@ def page() -> str:
     for key, (_, field) in keys_of(Settings).items():
         if key == "targets":
             parts.append(_targets_part())
+        elif named := named_section(field.annotation):
+            parts.append(_section_part(f"[{key}.{ANY_NAME}]", f"{named.__doc__} {_NAMED}", named, (key, ANY_NAME)))
         elif is_section(field.annotation):
             parts.append(_section_part(f"[{key}]", field.annotation.__doc__ or "", field.annotation, (key,)))
     parts.append("## Event names\n\n" + ", ".join(f"`{name}`" for name in EVENT_NAMES) + ".\n")
@@ -114,10 +125,11 @@ def _tidy(node: Any) -> None:
 def _section_part(title: str, meaning: str, section: type[BaseModel], prefix: tuple[str, ...]) -> str:
     lines = [f"## {title}", "", meaning.strip(), "", "| key | type | default | meaning | variable |", "| --- | --- | --- | --- | --- |"]
     for key, (name, field) in keys_of(section).items():
-        if is_section(field.annotation) or key == "targets":
+        if is_section(field.annotation) or named_section(field.annotation):
             continue
         leaf = Leaf((*prefix, key), section, name, field)
-        lines.append(_row(f"`{key}`", _type(name, field), f"`{toml_value(default_of(leaf))}`", field.description, f"`{environment_name(leaf.path)}`"))
+        default = "must be given" if field.is_required() else f"`{toml_value(default_of(leaf))}`"
+        lines.append(_row(f"`{key}`", _type(name, field), default, field.description, f"`{environment_name(leaf.path)}`"))
     return "\n".join(lines) + "\n"
 
 

@@ -32,7 +32,13 @@ _RESERVED = frozenset("as break const continue else for function if import let l
 
 
 class ExpressionError(ValueError):
-    """An expression that cannot be read, or that names or compares what does not fit: the message says where and what to write."""
+    """An expression that cannot be read, or that names or compares what does not fit: what, what to write instead, and where (`at` counts from 0)."""
+
+    def __init__(self, what: str, todo: str = "", at: int | None = None, rest: str = "") -> None:
+        self.what, self.todo = what, todo
+        self.place = "" if at is None else f"character {at + 1}" if rest else "the end"
+        where = f"{self.place}: {rest!r}" if rest else f"{self.place} of the expression"
+        super().__init__(what + (f": {todo}" if todo else "") + (f", at {where}" if self.place else ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +78,7 @@ def parse(text: str, names: Mapping[str, Type]) -> Tree:
         raise ExpressionError(f"the expression has {len(text)} characters, at most {LONGEST} are read")
     tree = _Parser(text, names).condition()
     if tree.type != "flag":
-        raise ExpressionError(f"{text.strip()!r} is a {tree.type}, not a condition: compare it with something, for example with >")
+        raise ExpressionError(f"{text.strip()!r} is a {tree.type}, not a condition", "compare it with something, for example with >")
     return tree
 
 
@@ -113,16 +119,17 @@ class _Parser:
             at = match.end()
         yield _Token("end", "", end)
 
-    def _error(self, at: int, what: str) -> ExpressionError:
-        rest = self.text[at:].rstrip().split("\n")[0][:20]
-        return ExpressionError(f"{what}, at character {at + 1}: {rest!r}" if rest else f"{what}, at the end of the expression")
+    def _error(self, at: int, what: str, todo: str = "") -> ExpressionError:
+        return ExpressionError(what, todo, at, self.text[at:].rstrip().split("\n")[0][:20])
 
     def condition(self) -> Tree:
         tree = self._level(0)
         if self.tokens[self.next].kind != "end":
             token = self.tokens[self.next]
             single = {"=": "==", "&": "&&", "|": "||"}.get(token.text)
-            raise self._error(token.at, f"write {single}" if single else "an operator such as && is missing")
+            if single:
+                raise self._error(token.at, f"{token.text} is no operator", f"write {single}")
+            raise self._error(token.at, "an operator is missing", "write one, such as &&")
         return tree
 
     def _take(self, *texts: str) -> _Token | None:
@@ -155,7 +162,7 @@ class _Parser:
         if sign in ("<", "<=", ">", ">="):
             return Operation(sign, (left, right), "flag")
         if left.whole or right.whole:
-            raise self._error(token.at, "numbers that are calculated with need a point, for example 2.0 for 2")
+            raise self._error(token.at, "numbers that are calculated with need a point", "write 2.0 for 2")
         return Operation(sign, (left, right), "number")
 
     def _membership(self, left: Tree, token: _Token) -> Tree:
@@ -163,7 +170,7 @@ class _Parser:
             raise self._error(token.at, "in looks for a number or a text in a list")
         opened = self._take("[")
         if opened is None:
-            raise self._error(self.tokens[self.next].at, 'in needs a list, for example ["new", "active"]')
+            raise self._error(self.tokens[self.next].at, "in needs a list", 'write one, for example ["new", "active"]')
         values: list[Tree] = []
         while not (closed := self._take("]")):
             value = self._unary()
@@ -191,7 +198,7 @@ class _Parser:
         if token.text == "(":
             tree = self._level(0)
             if not self._take(")"):
-                raise self._error(self.tokens[self.next].at, "the bracket is not closed with )")
+                raise self._error(self.tokens[self.next].at, "the bracket is not closed with )", "write )")
             return tree
         part = self._unary()
         wanted = "flag" if token.text == "!" else "number"
@@ -220,7 +227,7 @@ class _Parser:
         if found is not None:
             return Name(token.text, found)
         if self.tokens[self.next].text == "(":
-            raise self._error(token.at, f"{token.text}() is a call, and there are none: compare the fields of the portrait")
+            raise self._error(token.at, f"{token.text}() is a call, and there are none", "compare the fields of the portrait")
         close = [] if token.text in _RESERVED else difflib.get_close_matches(token.text, self.names, n=1, cutoff=0.5)
         hint = f"did you mean {close[0]}?" if close else "docs/action.md lists the fields"
-        raise self._error(token.at, f"{token.text!r} is no field of the portrait: {hint}")
+        raise self._error(token.at, f"{token.text!r} is no field of the portrait", hint)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from worker.core.action.expressions import ExpressionError, Tree, Type, names_in, parse
+from worker.core.action.expressions import ExpressionError, Tree, Type, Value, names_in, parse
 from worker.core.action.guards import Limits, Rule
 from worker.core.action.local_time import zone_named
 from worker.core.action.portraits import Portraits, Stages
@@ -42,11 +42,11 @@ class Plan:
 
 
 class PlanError(ValueError):
-    """A segment or rule that does not hold together, with the keys that it stands at."""
+    """A segment or rule that does not hold together: the keys that it stands at, what is wrong, what to do, and the place within a condition."""
 
-    def __init__(self, path: tuple[str, ...], what: str) -> None:
-        super().__init__(what)
-        self.path = path
+    def __init__(self, path: tuple[str, ...], what: str, todo: str = "", place: str = "") -> None:
+        super().__init__(what + (f": {todo}" if todo else "") + (f", at {place}" if place else ""))
+        self.path, self.what, self.todo, self.place = path, what, todo, place
 
 
 def plan_of(
@@ -56,30 +56,77 @@ def plan_of(
     action: ActionSettings,
     seed: int = 0,
 ) -> Plan | None:
-    """Check and compile a configuration's segments and rules; None where there are none. Raises PlanError."""
+    """Check and compile a configuration's segments and rules; None where there are none. Raises PlanError, the first of `faults_of`."""
     rules = {name: rule for name, rule in triggers.items() if rule.enabled}
     if not segments and not rules:
         return None
-    if max(len(segments), len(rules)) > MOST_LATCHES:
-        raise PlanError(("segments",) if len(segments) > MOST_LATCHES else ("triggers",), f"more than {MOST_LATCHES} of them are configured")
-    if action.lost_after_ms <= action.at_risk_after_ms:
-        raise PlanError(("action", "lost_after"), "a user is at risk before being lost: make lost_after longer than at_risk_after")
-    enabled = [name for name, target in targets.items() if target.enabled]
-    portraits = Portraits(enabled, Stages(action.new_for_ms, action.at_risk_after_ms, action.lost_after_ms))
-    types = portraits.types()
-    compiled = [_latch(name, segment, types, enabled, "segments", {}) for name, segment in segments.items()]
-    of_segment = {latch.name: latch.targets for latch in compiled}
-    ordered = sorted(rules.items(), key=lambda item: (-item[1].priority, item[0]))
-    with_segments = portraits.types(segments)
+    compiler = _Compiler(targets, segments, rules, action)
+    for fault in compiler.faults:
+        raise fault
     return Plan(
-        portraits,
-        tuple(compiled),
-        tuple(_latch(name, rule, with_segments, enabled, "triggers", of_segment) for name, rule in ordered),
+        compiler.portraits,
+        tuple(compiler.segments),
+        tuple(compiler.latches),
         {name: _rule(name, rule) for name, rule in rules.items()},
         Limits(action.cap, action.cap_days, (minute_of(action.quiet_from), minute_of(action.quiet_until)), frozenset(action.suppressed), seed),
         _zone(action.timezone),
         {stable_hash(country): _zone(zone) for country, zone in action.timezones.items()},
     )
+
+
+def faults_of(
+    targets: Mapping[str, TargetSettings], segments: Mapping[str, SegmentSettings], triggers: Mapping[str, TriggerSettings], action: ActionSettings
+) -> list[PlanError]:
+    """Everything that does not hold together in a configuration's segments and rules, those that are turned off included."""
+    return _Compiler(targets, segments, triggers, action).faults
+
+
+class _Compiler:
+    """Conditions become latches; what is wrong with them is gathered."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, TargetSettings],
+        segments: Mapping[str, SegmentSettings],
+        rules: Mapping[str, TriggerSettings],
+        action: ActionSettings,
+    ) -> None:
+        self.faults: list[PlanError] = []
+        self.targets = [name for name, target in targets.items() if target.enabled]
+        self.portraits = Portraits(self.targets, Stages(action.new_for_ms, action.at_risk_after_ms, action.lost_after_ms))
+        self.spoken: dict[str, tuple[int, ...]] = {}  # by segment, the targets that it speaks of
+        self._check(segments, rules, action)
+        types = self.portraits.types()
+        self.segments = [self._latch(name, segment, types, "segments") for name, segment in segments.items()]
+        self.spoken = {latch.name: latch.targets for latch in self.segments}
+        ordered = sorted(rules.items(), key=lambda item: (-item[1].priority, item[0]))
+        types = self.portraits.types(segments)
+        self.latches = [self._latch(name, rule, types, "triggers") for name, rule in ordered]
+
+    def _check(self, segments: Mapping[str, SegmentSettings], rules: Mapping[str, TriggerSettings], action: ActionSettings) -> None:
+        for table, configured in (("segments", len(segments)), ("triggers", len(rules))):
+            if configured > MOST_LATCHES:
+                self.faults.append(PlanError((table,), f"more than {MOST_LATCHES} of them are configured", "take some out"))
+        if action.lost_after_ms <= action.at_risk_after_ms:
+            self.faults.append(PlanError(("action", "lost_after"), "a user is at risk before being lost", "make lost_after longer than at_risk_after"))
+
+    def _latch(self, name: str, settings: SegmentSettings | TriggerSettings, types: Mapping[str, Type], table: str) -> Latch:
+        when = self._parsed(settings.when, types, (table, name, "when"))
+        stay = self._parsed(settings.stay, types, (table, name, "stay")) if settings.stay.strip() else when
+        read = tuple(dict.fromkeys(names_in(when)))
+        every = {*read, *names_in(stay)}
+        spoken = {number for number, target in enumerate(self.targets) if f"{target}.p" in every or f"{target}.lift" in every}
+        for segment, numbers in self.spoken.items():
+            if f"segments.{segment}" in every:
+                spoken.update(numbers)
+        return Latch(name, when, stay, read, tuple(sorted(spoken)))
+
+    def _parsed(self, text: str, types: Mapping[str, Type], path: tuple[str, ...]) -> Tree:
+        try:
+            return parse(text, types)
+        except ExpressionError as error:
+            self.faults.append(PlanError(path, error.what, error.todo, error.place))
+            return Value(False, "flag")
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -90,29 +137,3 @@ def _zone(name: str) -> ZoneInfo:
 
 def _rule(name: str, rule: TriggerSettings) -> Rule:
     return Rule(name, rule.priority, rule.cap, rule.cap_days, rule.cooldown_ms, rule.expiry_ms, rule.holdout, rule.cancel_by_purchase)
-
-
-def _latch(
-    name: str,
-    settings: SegmentSettings | TriggerSettings,
-    types: Mapping[str, Type],
-    targets: list[str],
-    table: str,
-    of_segment: Mapping[str, tuple[int, ...]],
-) -> Latch:
-    when = _parsed(settings.when, types, (table, name, "when"))
-    stay = _parsed(settings.stay, types, (table, name, "stay")) if settings.stay.strip() else when
-    read = tuple(dict.fromkeys(names_in(when)))
-    every = {*read, *names_in(stay)}
-    spoken = {number for number, target in enumerate(targets) if f"{target}.p" in every or f"{target}.lift" in every}
-    for segment, numbers in of_segment.items():
-        if f"segments.{segment}" in every:
-            spoken.update(numbers)
-    return Latch(name, when, stay, read, tuple(sorted(spoken)))
-
-
-def _parsed(text: str, types: Mapping[str, Type], path: tuple[str, ...]) -> Tree:
-    try:
-        return parse(text, types)
-    except ExpressionError as error:
-        raise PlanError(path, str(error)) from None

@@ -14,7 +14,7 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 
 def _zone(name: str) -> str:
-    if zone_named(name) is None:
+    if name != "UTC" and zone_named(name) is None:  # the default is not looked up: the database of time zones takes its time
         raise ValueError(f"{name!r} is not a time zone: write one of the IANA database, for example 'Europe/Berlin'")
     return name
 
@@ -38,7 +38,7 @@ ClockTime = Annotated[str, AfterValidator(_clock)]
 class SegmentSettings(Section):
     """A group of users, named by a condition over their portraits."""
 
-    when: str = Field(min_length=1, description="A user enters where this holds; the fields are those of docs/action.md.")
+    when: str = Field(min_length=1, examples=["spend > 500.0"], description="A user enters where this holds; the fields are those of docs/action.md.")
     stay: str = Field("", description="A member leaves where this no longer holds; empty is the same as `when`. A looser line keeps members from flickering.")
 
 
@@ -46,7 +46,11 @@ class TriggerSettings(Section):
     """A rule that makes a trigger when its condition begins to hold for a user."""
 
     enabled: bool = Field(True, description="false leaves the rule out.")
-    when: str = Field(min_length=1, description="The rule triggers as this begins to hold. Besides the portrait it may name segments: segments.NAME.")
+    when: str = Field(
+        min_length=1,
+        examples=["purchase.p > 0.2"],
+        description="The rule triggers as this begins to hold. Besides the portrait it may name segments: segments.NAME.",
+    )
     stay: str = Field("", description="The rule is armed again once this no longer holds, and a held trigger still needs it; empty is the same as `when`.")
     priority: int = Field(0, ge=-1000, le=1000, description="Of rules that trigger at the same moment the highest comes first, and so first under the caps.")
     expiry_ms: Positive = Field(written("1 d"), alias="expiry", description="After this time a trigger is not worth sending any more.")
