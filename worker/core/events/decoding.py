@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.events.bytes import parse
-from worker.core.events.columns import Column, Fields, columns_of, shapes_of, unknown_fields
+from worker.core.events.columns import MOSTLY_UNIQUE, Column, Fields, columns_of, shapes_of, unknown_fields
 from worker.core.events.faults import REASONS, Rejected
 from worker.core.events.fields import NUMBER_LIMITS
 from worker.core.events.hashing import hash_column, hash_table
@@ -86,10 +86,11 @@ def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str],
     """Hash and number the texts of checked columns."""
     size, texts, events = len(positions), fields.texts, fields.texts["event"]
     numbered = {event: NAME_NUMBERS.get(names.get(event, event), 0) for event in events.distinct}
-    hashes = {field: hashed(texts[field], size) if field in texts else np.zeros(size, np.int64) for field in HASHED}
+    table = hash_table(set().union(*(texts[field].distinct for field in HASHED if field in texts and field not in MOSTLY_UNIQUE)))
+    hashes = {field: hashed(texts[field], size, table) if field in texts else np.zeros(size, np.int64) for field in HASHED}
     numbers = {field: fields.numbers[field] if field in fields.numbers else np.full(size, np.nan) for field in NUMBER_LIMITS}
     spoken = {text for field in LABELLED if field in texts for text in texts[field].distinct if text}
-    labels = sorted((number, text[:LABEL_LENGTH]) for text, number in hash_table(spoken).items() if text)
+    labels = sorted((table[text], text[:LABEL_LENGTH]) for text in spoken)
     return Batch(
         position=np.array(positions, np.int32),
         user_id=texts["user_id"].values,
@@ -117,11 +118,10 @@ def batch_of(fields: Fields, positions: Sequence[int], names: Mapping[str, str],
     )
 
 
-def hashed(column: Column, size: int) -> Integers:
-    """Hash a column of texts to all `size` rows, 0 where absent."""
+def hashed(column: Column, size: int, table: Mapping[str | None, int]) -> Integers:
+    """Hash a column of texts to all `size` rows, 0 where absent; `table` has the hashes of those that repeat."""
     if column.distinct is column.values:  # mostly unique
         return column.spread(hash_column(column.values), np.zeros(size, np.int64))
-    table = hash_table(column.distinct)
     return column.spread(np.fromiter(map(table.__getitem__, column.values), np.int64, len(column.values)), np.zeros(size, np.int64))
 
 

@@ -29,26 +29,29 @@ class Looks:
     def __init__(self, outcomes: Outcomes) -> None:
         self.outcomes = outcomes
         self.counts = [len(looks_of(target.horizon_ms)) for target in outcomes.settings]  # looks of each target
+        looks = [(target, look) for target, count in enumerate(self.counts) for look in range(count)]
+        self._target = np.array([target for target, _ in looks], dtype=np.int64)  # of every look at a decision: its target,
+        self._key = np.array([target * len(LOOKS_MS) + look for target, look in looks], dtype=np.int64)  # what its timer adds to the decision's,
+        self._after_ms = np.array([outcomes.delay[target] + LOOKS_MS[look] for target, look in looks], dtype=np.int64)  # and how long after it it is due
         self.timers = Timers()
         self.hours: dict[tuple[int, int], list[list[int]]] = {}  # (hour, target's number) -> expected, seen, happened
 
     def wait_for(self, decisions: Decisions, places: Ints, from_ms: int = 0) -> None:
         """Set the timers of new or restored decisions; what was due before `from_ms` has been looked at."""
         places = places[decisions.mark[places] == EVENT]
-        for target, count in enumerate(self.counts):
-            mine = places[decisions.seen[places, target] != SKIPPED]
-            for look in range(count):
-                due = self._due(decisions, mine, target, look)
-                ahead = due >= from_ms
-                self.timers.add(due[ahead], (mine[ahead] * len(self.counts) + target) * len(LOOKS_MS) + look, decisions.serial[mine[ahead]])
-
-    def _due(self, decisions: Decisions, places: Ints, target: int | Ints, look: int) -> Ints:
-        due: Ints = np.maximum(decisions.time_ms[places] + self.outcomes.delay[target] + LOOKS_MS[look], decisions.final_ms[places])
-        return due
+        if not len(places):
+            return
+        due = np.maximum(decisions.time_ms[places, None] + self._after_ms, decisions.final_ms[places, None])
+        key = places[:, None] * (len(self.counts) * len(LOOKS_MS)) + self._key
+        wanted = (decisions.seen[places][:, self._target] != SKIPPED) & (due >= from_ms)
+        serial = np.broadcast_to(decisions.serial[places, None], due.shape)
+        self.timers.add(due[wanted], key[wanted], serial[wanted])
 
     def take(self, decisions: Decisions, history: History, overlaps: Overlaps, watermark_ms: int) -> None:
         """Do the looks that were due before the watermark. Call it before windows are settled."""
         due, key, serial = self.timers.take(watermark_ms)
+        if not len(due):
+            return
         holds = decisions.serial[key // (len(self.counts) * len(LOOKS_MS))] == serial
         due, key = due[holds], key[holds]
         for look in range(len(LOOKS_MS)):  # those of one decision in their order
@@ -72,31 +75,27 @@ class Looks:
                 new[mine[latest <= opens[mine]]] = False
         decisions.seen[place[new], target[new]] = look + 1
         decisions.touched.update(place[new].tolist())
-        hour = due // HOUR_MS
-        self._add(hour, target, 0, look, _millionths(decisions, place, target))
-        self._add(hour[new], target[new], 1, look, np.ones(int(new.sum()), dtype=np.int64))
+        hour, looks = due // HOUR_MS, np.full(len(due), look)
+        self._add(hour, target, 0, looks, _millionths(decisions, place, target))
+        self._add(hour[new], target[new], 1, looks[new], np.ones(int(new.sum()), dtype=np.int64))
 
     def count(self, decisions: Decisions, settled: Settled) -> None:
         """Tally the outcomes that settle() found by the look that saw them first. Call it before their decisions are released."""
-        seen = decisions.seen[settled.place, settled.target]
-        at_events = settled.happened & (decisions.mark[settled.place] == EVENT) & (seen != SKIPPED)
-        place, target, seen = settled.place[at_events], settled.target[at_events], seen[at_events]
+        if not len(settled.place):
+            return
+        seen, looks = decisions.seen[settled.place, settled.target], np.array(self.counts)[settled.target]
+        counted = settled.happened & (decisions.mark[settled.place] == EVENT) & (seen != SKIPPED) & (looks > 0) & (seen <= looks)
+        place, target, seen, looks = settled.place[counted], settled.target[counted], seen[counted], looks[counted]
         hour = self.outcomes.ends(decisions, place, target) // HOUR_MS
-        for number, count in enumerate(self.counts):
-            for first in range(count + 1) if count else ():
-                mine = (target == number) & (seen == (first + 1) % (count + 1))
-                self._add(hour[mine], target[mine], 2, first, np.ones(int(mine.sum()), dtype=np.int64))
+        self._add(hour, target, 2, np.where(seen == 0, looks, seen - 1), np.ones(len(hour), dtype=np.int64))
 
-    def _add(self, hour: Ints, target: Ints, row: int, look: int, amount: Ints) -> None:
-        key, group = np.unique(hour * len(self.counts) + target, return_inverse=True)
-        sums = np.zeros(len(key), dtype=np.int64)
-        np.add.at(sums, group, amount)
-        for one, total in zip(key.tolist(), sums.tolist(), strict=True):
-            hour_, number = divmod(one, len(self.counts))
-            if (hour_, number) not in self.hours:
+    def _add(self, hour: Ints, target: Ints, row: int, look: Ints, amount: Ints) -> None:
+        """Add each amount to a row of its hour's sums, at its look."""
+        for hour_, number, place, more in zip(hour.tolist(), target.tolist(), look.tolist(), amount.tolist(), strict=True):
+            if (sums := self.hours.get((hour_, number))) is None:
                 count = self.counts[number]
-                self.hours[hour_, number] = [[0] * count, [0] * count, [0] * (count + 1)]
-            self.hours[hour_, number][row][look] += total
+                sums = self.hours[hour_, number] = [[0] * count, [0] * count, [0] * (count + 1)]
+            sums[row][place] += more
 
     def publish(self, partition: int, watermark_ms: int) -> list[Tally]:
         """The tallies of the hours that are over, in their order."""

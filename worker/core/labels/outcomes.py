@@ -115,7 +115,10 @@ class Outcomes:
             self.timers.add(final[early], key[early], serial[early])
             decisions.touched.update(place[early & unknown].tolist())
             ready.append(key[~early])
-        key = self._in_order(decisions, np.concatenate(ready) if ready else np.zeros(0, dtype=np.int64))
+        if not ready:
+            nothing = self._closed = np.zeros(0, dtype=np.int64)
+            return Settled(nothing, nothing, nothing.astype(np.bool_), nothing.astype(np.float64), "matured")
+        key = self._in_order(decisions, np.concatenate(ready))
         self._closed = key // count
         settled = self._publish(decisions, key // count, key % count)
         self.looks.count(decisions, settled)
@@ -156,5 +159,7 @@ class Outcomes:
 
     def release(self, decisions: Decisions) -> None:
         """Drop the decisions that settle() found nothing left to wait for; call it when their examples have been made."""
+        if not len(self._closed):
+            return
         places = np.unique(self._closed)
         decisions.drop(places[(decisions.outcome[places] == DONE).all(axis=1)])

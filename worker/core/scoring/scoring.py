@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from worker.core.scoring.slots import SLOTS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+Lot = tuple[Floats, Ints, bool]  # states (WIDTH x n), the instants they are looked at, and whether silence is the cause
 
 CHUNK = 2_000  # rows whose features are computed at a time: their intermediate columns stay in the cache
 
@@ -47,7 +49,8 @@ class Scoring:
         column_ms = np.empty_like(column)
         column_ms[column] = time_ms[fresh]
         states = [applied.states[:, applied.first :], silent.state]
-        bins, points = self._bins_and_points(zip(states, (column_ms, silent.time_ms), (False, True), strict=True), len(sequence), scorecards)
+        bins = self._bins([(states[0], column_ms, False), (states[1], silent.time_ms, True)])
+        points = scorecards.points(bins, self.reasons)
         index = np.concatenate([column, np.arange(len(fresh), len(sequence))])[sequence]
         bins, points = bins[index], points.take(index)
         codes = {name: np.concatenate([state[at_] for state in states])[index].astype(np.int64) for name, at_ in HASHED_COLUMNS.items()}
@@ -70,22 +73,32 @@ class Scoring:
         """A function from states (WIDTH x n) and instants (n) to the probabilities that would be scored there in silence: n x targets."""
 
         def chances(states: Floats, time_ms: Ints) -> Floats:
-            _, points = self._bins_and_points([(states, time_ms, True)], len(time_ms), scorecards)
-            return scorecards.probabilities(points.margins, np.ones(len(time_ms), dtype=np.bool_))[1]
+            margins = scorecards.margins(self._bins([(states, time_ms, True)]))
+            return scorecards.probabilities(margins, np.ones(len(time_ms), dtype=np.bool_))[1]
 
         return chances
 
-    def _bins_and_points(self, parts: Iterable[tuple[Floats, Ints, bool]], count: int, scorecards: Scorecards) -> tuple[NDArray[np.int32], Points]:
-        """Of several lots of states (WIDTH x n), `count` in all, with the instants they are looked at and whether silence is the cause."""
-        bins = np.empty((count, len(SLOTS)), dtype=np.int32)
-        points = [scorecards.points(bins[:0], self.reasons)]
+    def _bins(self, lots: Sequence[Lot]) -> NDArray[np.int32]:
+        """The bins of all lots, one below the other: n x slots."""
+        bins = np.empty((sum(len(times) for _, times, _ in lots), len(SLOTS)), dtype=np.int32)
         done = 0
-        for states, time_ms, silent in parts:
-            for start in range(0, len(time_ms), CHUNK):
-                part = slice(start, start + CHUNK)
-                times = time_ms[part]
-                out = slice(done, done + len(times))
-                bins[out] = bins_of(states[:, part], times, np.full(len(times), silent), self.session_gap_ms, self.season, self.holidays)
-                points.append(scorecards.points(bins[out], self.reasons))
-                done = out.stop
-        return bins, Points(*map(np.concatenate, zip(*points, strict=True)))
+        for states, times, silent in _joined(lots) if len(bins) <= CHUNK else _cut(lots):
+            rows = slice(done, done + len(times))
+            bins[rows] = bins_of(states, times, silent, self.session_gap_ms, self.season, self.holidays)
+            done = rows.stop
+        return bins
+
+
+def _joined(lots: Sequence[Lot]) -> Iterator[tuple[Floats, Ints, NDArray[np.bool_]]]:
+    """Few states are computed together: what numpy costs a call is more than what it costs a state."""
+    lots = [lot for lot in lots if len(lot[1])]
+    if lots:
+        states, times, silent = zip(*lots, strict=True)
+        yield np.concatenate(states, axis=1), np.concatenate(times), np.repeat(silent, [len(some) for some in times])
+
+
+def _cut(lots: Sequence[Lot]) -> Iterator[tuple[Floats, Ints, NDArray[np.bool_]]]:
+    for states, times, silent in lots:
+        for start in range(0, len(times), CHUNK):
+            part = slice(start, start + CHUNK)
+            yield states[:, part], times[part], np.full(len(times[part]), silent)
