@@ -13,7 +13,7 @@ import tempfile
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class Brokers:
     def start(self, options: BrokerOptions | None = None) -> Broker:
         """One more broker."""
         options = options or BrokerOptions()
-        impatient = BrokerOptions(options.listeners, options.users, options.authorizer, options.super_users, {**IMPATIENT, **options.properties})
+        impatient = replace(options, properties={**IMPATIENT, **options.properties})
         broker = Broker(self._source, self._folder / f"broker-{len(self._started)}", impatient)
         self._started.append(broker)
         broker.start()

@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -55,7 +56,7 @@ def start_broker(tmp_path_factory: pytest.TempPathFactory, broker_source: Jars |
 
     def start(options: BrokerOptions | None = None) -> Broker:
         options = options or BrokerOptions()
-        impatient = BrokerOptions(options.listeners, options.users, options.authorizer, options.super_users, {**IMPATIENT, **options.properties})
+        impatient = replace(options, properties={**IMPATIENT, **options.properties}, short_lived=True)
         broker = Broker(broker_source, tmp_path_factory.mktemp("broker"), impatient)
         started.append(broker)
         broker.start()

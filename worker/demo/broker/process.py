@@ -25,7 +25,9 @@ PORTS = range(20_000, 32_000)  # below those that systems give to outgoing conne
 PORT_TRIES, START_TRIES = 200, 3
 TAIL_LINES = 25
 IN_USE = "Address already in use"
-JVM = ("-Xmx512m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-Djava.awt.headless=true")  # but for the memory as Kafka's own script has it
+JVM = ("-Xmx512m", "-Djava.awt.headless=true")
+LASTING = ("-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20")  # as Kafka's own script has it
+BRIEF = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")  # the first minute of a broker takes 40 % less of the processor
 LOG4J = """\
 rootLogger.level=warn
 rootLogger.appenderRef.out.ref=out
@@ -140,7 +142,9 @@ class Broker:
         size_before = self.log_file.stat().st_size if self.log_file.exists() else 0
         name = f"clickscore-{uuid.uuid4().hex[:12]}" if isinstance(self._source, Image) else ""
         engine = self._source.engine if isinstance(self._source, Image) else ""
-        command = self._java(name, ports, f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}", "kafka.Kafka", str(self._properties))
+        speed = BRIEF if self._options.short_lived else LASTING
+        logging = f"-Dlog4j2.configurationFile={self.folder / 'log4j2.properties'}"
+        command = self._java(name, ports, *speed, logging, "kafka.Kafka", str(self._properties))
         with self.log_file.open("ab") as log:
             self._keeper = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), engine, name, *command],
@@ -169,7 +173,7 @@ class Broker:
         scram = [part for one in self._options.scram_credentials for part in ("--add-scram", one)]
         # -g: the first of the files may be there when an earlier attempt was interrupted. An id that begins with - would be taken for an option.
         arguments = ["kafka.tools.StorageTool", "format", "-g", f"--cluster-id={cluster}", "-c", str(self._properties), *scram]
-        command = self._java("", {}, "-XX:TieredStopAtLevel=1", *arguments)
+        command = self._java("", {}, *BRIEF, *arguments)
         try:
             done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=START_WITHIN_S)
         except subprocess.TimeoutExpired:

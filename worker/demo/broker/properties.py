@@ -57,7 +57,7 @@ class BrokerOptions:
     `users` are names and passwords, for PLAIN and SCRAM alike, of every listener with a login; OAUTHBEARER takes any unsecured JSON web token
     (RFC 7515, "alg": "none") that has not expired, its `sub` being the user. `authorizer` True lets only `super_users` do what no access control list
     allows; without a login a client is the user ANONYMOUS, who is one of them, so that tests can set up what others then may not.
-    `properties` are added last and win.
+    `properties` are added last and win. `short_lived`: Java compiles for a quick start, which is worth it for a broker of a minute or so.
     """
 
     listeners: tuple[Listener, ...] = ()
@@ -65,6 +65,7 @@ class BrokerOptions:
     authorizer: bool = False
     super_users: tuple[str, ...] = ("ANONYMOUS",)
     properties: Mapping[str, str] = field(default_factory=dict)
+    short_lived: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
