@@ -42,7 +42,7 @@ DEADLINE_S = 120
 BROKER = "localhost:9092"  # what pages say for the test's broker
 TOPICS = {
     "EVENTS": "clickstream.events",
-    **{name.upper(): f"clickscore.{name}" for name in ("scores", "profiles", "examples", "models", "deadletter")},
+    **{name.upper(): f"clickscore.{name}" for name in ("scores", "profiles", "examples", "models", "segments", "triggers", "deadletter")},
 }
 
 

@@ -61,6 +61,8 @@ def roles(settings: Settings | None = None) -> list[Role]:
             (
                 topic(topics.events, "Read", *look, why="the input"),
                 topic(topics.scores, "Write", *look, why="publishes scores"),
+                topic(topics.segments, "Write", *look, why="publishes changes of segments"),
+                topic(topics.triggers, "Write", *look, why="publishes triggers"),
                 topic(topics.profiles, "Read", "Write", *look, why="state, read back when a partition is gained"),
                 topic(topics.examples, "Read", "Write", *look, why="the scorer writes what the trainer learns from"),
                 topic(topics.models, "Read", "Write", *look, why="the trainer writes what the scorer reads"),
@@ -84,9 +86,11 @@ def roles(settings: Settings | None = None) -> list[Role]:
             "clickscore tap, top and explain, and whoever acts on scores",
             (
                 topic(topics.scores, "Read", *look, why="scores"),
+                topic(topics.segments, "Read", *look, why="segments"),
+                topic(topics.triggers, "Read", *look, why="triggers"),
                 topic(topics.deadletter, "Read", *look, why="what could not be read"),
                 topic(topics.models, "Read", *look, why="models in force"),
-                *others(topics.scores, topics.deadletter, topics.models),
+                *others(topics.scores, topics.segments, topics.triggers, topics.deadletter, topics.models),
                 Access("group", group, ("Describe",), "how far it is scored"),
             ),
         ),

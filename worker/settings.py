@@ -68,6 +68,8 @@ class TopicSettings(Section):
     profiles: TopicName = Field("clickscore.profiles", description="The changelog of profiles and pending decisions.")
     examples: TopicName = Field("clickscore.examples", description="What was predicted, on which bins, and what came of it.")
     models: TopicName = Field("clickscore.models", description="The model snapshots.")
+    segments: TopicName = Field("clickscore.segments", description="The segments that each user is in; written where segments are configured.")
+    triggers: TopicName = Field("clickscore.triggers", description="What became of every crossing of a rule; written where triggers are configured.")
     deadletter: TopicName = Field("clickscore.deadletter", description="The original bytes of what could not be read, and why.")
 
     @model_validator(mode="after")

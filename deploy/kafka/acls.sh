@@ -6,6 +6,8 @@ set -eu
 # clickscore run: scores, learns, publishes
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickstream.events --operation Read --operation Describe --operation DescribeConfigs # the input
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.scores --operation Write --operation Describe --operation DescribeConfigs # publishes scores
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.segments --operation Write --operation Describe --operation DescribeConfigs # publishes changes of segments
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.triggers --operation Write --operation Describe --operation DescribeConfigs # publishes triggers
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.profiles --operation Read --operation Write --operation Describe --operation DescribeConfigs # state, read back when a partition is gained
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.examples --operation Read --operation Write --operation Describe --operation DescribeConfigs # the scorer writes what the trainer learns from
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.models --operation Read --operation Write --operation Describe --operation DescribeConfigs # the trainer writes what the scorer reads
@@ -20,11 +22,15 @@ kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscor
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.triggers --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.deadletter --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --transactional-id clickscore-append- --resource-pattern-type prefixed --operation Write --operation Describe # clickscore send writes whole batches or nothing
 
 # clickscore tap, top and explain, and whoever acts on scores
 kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.scores --operation Read --operation Describe --operation DescribeConfigs # scores
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.segments --operation Read --operation Describe --operation DescribeConfigs # segments
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.triggers --operation Read --operation Describe --operation DescribeConfigs # triggers
 kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.deadletter --operation Read --operation Describe --operation DescribeConfigs # what could not be read
 kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.models --operation Read --operation Describe --operation DescribeConfigs # models in force
 kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickstream.events --operation Describe --operation DescribeConfigs # whether it is as it should be
@@ -39,6 +45,8 @@ kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clicksc
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.triggers --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --group clickscore.deadletters --operation Read # the oldest letter that was not replayed
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --transactional-id clickscore.deadletters. --resource-pattern-type prefixed --operation Write --operation Describe # a batch of letters is one transaction
 

@@ -11,7 +11,7 @@ import typer
 from worker.commands.app import app
 from worker.commands.errors import guarded
 
-SHORT = ("events", "scores", "profiles", "examples", "models", "deadletter")
+SHORT = ("events", "scores", "profiles", "examples", "models", "segments", "triggers", "deadletter")
 
 
 class Shop:

@@ -92,7 +92,7 @@ def examples_committed_before_they_are_published() -> None:
 def state_not_read_back() -> None:
     """A partition that is gained begins with nothing."""
 
-    def restored(_log: Any, _topic: str, partition: int, settings: Any, _clock: Any, _happened: Any) -> Pipeline:
+    def restored(_log: Any, _topic: str, partition: int, settings: Any, _clock: Any, _happened: Any, _plan: Any) -> Pipeline:
         return Pipeline(settings, partition)
 
     setattr(scorer, "restored_pipeline", restored)  # noqa: B010

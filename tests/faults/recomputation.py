@@ -14,6 +14,8 @@ import numpy as np
 import orjson
 
 from tests.faults.readback import Found
+from worker.core.action.plan import Plan
+from worker.core.action.state import action_key
 from worker.core.events.deadletters import dead_letter
 from worker.core.events.decoding import decode
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
@@ -53,6 +55,8 @@ class Expected:
     scores: list[tuple[str, bytes]] = field(default_factory=list)
     examples: dict[str, list[bytes]] = field(default_factory=dict)  # by target
     changelog: dict[bytes, bytes] = field(default_factory=dict)
+    segments: list[tuple[str, bytes | None]] = field(default_factory=list)
+    triggers: list[tuple[str, bytes | None]] = field(default_factory=list)
     letters: list[tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]] = field(default_factory=list)
     read: int = 0
     scored: int = 0
@@ -63,8 +67,10 @@ class Expected:
 class Recomputation:
     """One partition of the input topic `topic`, its `records` from the first on."""
 
-    def __init__(self, settings: CoreSettings, topic: str, partition: int, records: Sequence[Found], cards: Cards, now_ms: int) -> None:
-        self._settings, self._topic, self._partition = settings, topic, partition
+    def __init__(
+        self, settings: CoreSettings, topic: str, partition: int, records: Sequence[Found], cards: Cards, now_ms: int, plan: Plan | None = None
+    ) -> None:
+        self._settings, self._topic, self._partition, self._plan = settings, topic, partition, plan
         self._records, self._cards, self._now_ms = records, cards, now_ms
 
     def identities(self, untrained: Versions) -> list[tuple[str, str]]:
@@ -95,7 +101,7 @@ class Recomputation:
         return expected
 
     def _pipeline(self) -> Pipeline:
-        return Pipeline(self._settings, self._partition)
+        return Pipeline(self._settings, self._partition, plan=self._plan)
 
     def _feed(self, expected: Expected, records: Sequence[Found], versions: Versions) -> None:
         """One turn. A record without a key is none of the pipeline's, unless it is no event anyway, which is told first."""
@@ -112,6 +118,8 @@ class Recomputation:
 
     def _take(self, expected: Expected, turn: Turn, came: dict[int, Found]) -> None:
         expected.scores += turn.scores
+        expected.segments += turn.segments
+        expected.triggers += turn.triggers
         expected.scored += turn.events
         expected.dropped += turn.dropped.total()
         for example in turn.examples:
@@ -127,12 +135,12 @@ class Recomputation:
             expected.letters.append((dead.key, dead.value, tuple(dead.headers)))
 
 
-def restored(settings: CoreSettings, partition: int, changelog: Sequence[Found]) -> Pipeline:
+def restored(settings: CoreSettings, partition: int, changelog: Sequence[Found], plan: Plan | None = None) -> Pipeline:
     """A pipeline that goes on where a changelog ends, through the program's own way of reading it back."""
     read = Restored()
     for key, value in {record.key: record.value for record in changelog}.items():  # the latest of each key
         read.apply(key, value)
-    pipeline = Pipeline(settings, partition)
+    pipeline = Pipeline(settings, partition, plan=plan)
     pipeline.restore(read)
     return pipeline
 
@@ -145,5 +153,7 @@ def memory(pipeline: Pipeline) -> dict[bytes, bytes]:
         key = decision_key(profiles.user_of[int(decisions.row[place])] or "", int(decisions.offset[place]), int(decisions.mark[place]))
         found[key] = decision_value(decisions, place)
     found |= {label_key(code): orjson.dumps(text) for code, text in state.labels.items()}
+    if pipeline.action:
+        found |= {action_key(user): pipeline.action.state.value(row) for user, row in profiles.row_of.items()}
     key, value = state.partition_change()
     return found | {key: value or b""}

@@ -82,6 +82,8 @@ class Left:
     profiles: Topic
     examples: Topic
     models: Topic
+    segments: Topic
+    triggers: Topic
     deadletter: Topic
 
 
@@ -113,7 +115,7 @@ def _judge_content(verdict: Verdict, left: Left, settings: Settings, aged: bool)
     learnable: dict[str, list[list[bytes]]] = {target: [] for target in settings.targets}
     for partition in sorted(left.events.records):
         records = left.events.records[partition]
-        work = Recomputation(settings.core, settings.topics.events, partition, records, cards.of, time.time_ns() // 1_000_000)
+        work = Recomputation(settings.core, settings.topics.events, partition, records, cards.of, time.time_ns() // 1_000_000, settings.plan)
         published = [Score.read(record.value or b"", list(settings.targets)) for record in left.scores.records[partition]]
         if aged:
             _judge_aged(verdict, work, published, left, partition, cards.untrained)
@@ -125,6 +127,9 @@ def _judge_content(verdict: Verdict, left: Left, settings: Settings, aged: bool)
         verdict.read, verdict.scores = verdict.read + expected.read, verdict.scores + len(expected.scores)
         _judge_scores(verdict, expected, published, left.scores.records[partition], partition)
         _judge_letters(verdict, expected, left.deadletter.records[partition], partition)
+        for kind, wanted in {"segments": expected.segments, "triggers": expected.triggers}.items():
+            there = Counter((record.key, record.value) for record in getattr(left, kind).records[partition])
+            _judge_counts(verdict, Counter((user.encode(), value) for user, value in wanted), there, f"{kind} of partition {partition}")
         _judge_state(verdict, expected, left.profiles.records[partition], settings, partition)
         missing = expected.read - expected.scored - len(expected.letters) - expected.dropped
         verdict.add("unaccounted", abs(missing), f"partition {partition}: of {expected.read}")
@@ -255,7 +260,7 @@ def _judge_state(verdict: Verdict, expected: Expected, changelog: Sequence[Found
     # A decision's record is not written anew when its outcome is settled, for that follows from the watermark: only what is restored can be compared.
     wrong = _differing(*({key: b"" if key.startswith(b"d:") else value for key, value in one.items()} for one in (held, expected.changelog)))
     verdict.add("state", len(wrong), f"changelog of partition {partition}: {_some(wrong)}")
-    wrong = _differing(memory(restored(settings.core, partition, changelog)), memory(expected.pipeline))
+    wrong = _differing(memory(restored(settings.core, partition, changelog, settings.plan)), memory(expected.pipeline))
     verdict.add("state", len(wrong), f"restored state of partition {partition}: {_some(wrong)}")
 
 

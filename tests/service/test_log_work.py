@@ -34,6 +34,8 @@ def test_the_first_to_open_creates_all_topics_and_the_next_one_takes_them_as_the
         "clickscore.profiles": (3, "compact"),
         "clickscore.examples": (3, "delete"),
         "clickscore.models": (1, "compact"),
+        "clickscore.segments": (3, "compact"),
+        "clickscore.triggers": (3, "delete"),
         "clickscore.deadletter": (3, "delete"),
     }
     with pytest.raises(TopicsDiffer, match="3 partitions of events, asked for were 4"):

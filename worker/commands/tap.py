@@ -21,7 +21,7 @@ LAST_SHOWN = -10
 
 
 def tap(
-    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="events, scores, examples, deadletter, profiles, models, or a full name.")],
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="events, scores, segments, triggers, examples, deadletter, profiles, models, or a full name.")],
     embedded: EmbeddedOption = None,
     bootstrap: BootstrapOption = None,
     start: Annotated[str, typer.Option("--from", metavar="WHERE", help="earliest, latest, an offset, or -N for the last N of each partition.")] = str(

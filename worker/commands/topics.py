@@ -43,9 +43,10 @@ def create(
 ) -> None:
     """Create the topics that are missing, and leave the others alone.
 
-    Events, examples and dead letters are kept for 30 days: a month to find a mistake in, and to score that time again. Scores are compacted, and go when
-    their user is forgotten (profiles.time_to_live). Profiles and models are state: compacted, and never removed with time. Partitions cannot be changed
-    afterwards without moving users away from their profiles, so take some more than there are workers now; everything else is kafka-configs' to change.
+    Events, examples, triggers and dead letters are kept for 30 days: a month to find a mistake in, and to score that time again. Scores are compacted, and
+    go when their user is forgotten (profiles.time_to_live). Profiles, segments and models are state: compacted, and never removed with time. Partitions
+    cannot be changed afterwards without moving users away from their profiles, so take some more than there are workers now; everything else is
+    kafka-configs' to change.
     """
     from worker.service.kafka_topics import make_missing
     from worker.service.topics import explaining

@@ -112,7 +112,7 @@ class Pipeline:
         all_values = [value for _, value in held] + list(values)
         self.unknown_fields.update(batch.unknown_fields)
         if held:  # those who waited were counted when they came
-            self.unknown_fields.subtract(decode([value for _, value in held], self.settings.events.names)[0].unknown_fields)
+            self.unknown_fields.subtract(decode([value for _, value in held], self.settings.events.names, self._further)[0].unknown_fields)
         self._recall(batch)
         start_ms = self.watermark.value
         admitted = self.watermark.admit(batch.user_id, batch.time_ms, now_ms, start=len(held))

@@ -93,7 +93,7 @@ def run_service(settings: Settings, serve: Serve, partitions: int | None = None)
         collect_rarely()
         if isinstance(log, EmbeddedLog):
             # scores are compacted too, but not by us at once: who follows them wants each one
-            housekeeping = Housekeeping(log, [settings.topics.profiles, settings.topics.models], clock, happened)
+            housekeeping = Housekeeping(log, [settings.topics.profiles, settings.topics.segments, settings.topics.models], clock, happened)
             housekeeping.start()
             closing.callback(housekeeping.close)
         else:

@@ -16,7 +16,7 @@ from worker.log.kafka.administration import Administration, NewTopic, TopicFacts
 from worker.service.topics import DEFAULT_PARTITIONS, TopicsDiffer, configure, names_of, place, spread_of, topic_plan, wrong_topics
 from worker.settings import Settings
 
-RETENTION_MS = 30 * DAY_MS  # of events, examples and dead letters: a month to find a mistake, and to score or learn its time again
+RETENTION_MS = 30 * DAY_MS  # of events, examples, triggers and dead letters: a month to find a mistake, and to score or learn its time again
 SEGMENT_BYTES = 64 * 1024 * 1024  # of compacted topics: the newest segment is not compacted, and a restart reads it whole
 EVERY_SCORE_MS = DAY_MS  # who follows every score, not the latest of each user, has this long before compaction takes the older ones
 SAFE_COPIES, SAFE_IN_SYNC = 3, 2
@@ -28,6 +28,8 @@ CLEANUP, RETENTION, IN_SYNC, LARGEST, SEGMENT, UNCLEAN = (
     "segment.bytes",
     "unclean.leader.election.enable",
 )
+
+_UNUSED = Problem("missing, and not needed before segments or triggers are configured", "", "clickscore topics create makes what is missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,9 @@ class Checked:
 def kafka_plan(settings: Settings, partitions: int) -> list[NewTopic]:
     """Every topic as `clickscore topics create` makes it.
 
-    Events, examples and dead letters go after RETENTION_MS. Scores are compacted once they are EVERY_SCORE_MS old, so that the latest of a user is
-    cheap to find, and go when the user is forgotten (profiles.time_to_live): by then they are about nobody. Profiles and models are state, and
-    never go with time.
+    Events, examples, triggers and dead letters go after RETENTION_MS. Scores are compacted once they are EVERY_SCORE_MS old, so that the latest of a user is
+    cheap to find, and go when the user is forgotten (profiles.time_to_live): by then they are about nobody. Profiles, segments and models are state,
+    and never go with time.
     """
     return [NewTopic(topic.name, topic.partitions, _made_with(topic, settings), settings.kafka.replication) for topic in topic_plan(settings, partitions)]
 
@@ -108,7 +110,8 @@ def check(cluster: Administration, settings: Settings) -> list[Checked]:
     for topic in topic_plan(settings, spread_of(there, settings)):
         found = facts.get(topic.name)
         more = tuple(_unsafe(topic.name, found, settings)) if found else ()
-        checked.append(Checked(topic.name, found, (*wrong[topic.name], *more), tuple(_worth_knowing(topic, found, settings)) if found else ()))
+        notes = tuple(_worth_knowing(topic, found, settings)) if found else () if wrong[topic.name] else (_UNUSED,)
+        checked.append(Checked(topic.name, found, (*wrong[topic.name], *more), notes))
     return checked
 
 

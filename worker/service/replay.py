@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from worker.core.action.plan import Plan
 from worker.core.labels.examples import Example
 from worker.core.labels.tallies import Tally
 from worker.core.learning.evaluation import Evaluation, Summary
@@ -33,8 +34,9 @@ class Judged:
 class Replay:
     """One pass over a stream of records."""
 
-    def __init__(self, settings: CoreSettings) -> None:
-        self.pipeline = Pipeline(settings, keep_changes=False)
+    def __init__(self, settings: CoreSettings, plan: Plan | None = None) -> None:
+        """`plan`: segments and triggers to work out on the way; they are in each Turn."""
+        self.pipeline = Pipeline(settings, keep_changes=False, plan=plan)
         self.targets = self.pipeline.targets
         self.trainers = {name: Trainer(name, target, TABLE_SIZE, LAYOUT) for name, target in self.targets.items()}
         self.evaluations = {name: (Evaluation(), Evaluation()) for name in self.targets}  # by cause

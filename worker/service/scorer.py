@@ -1,4 +1,4 @@
-"""The scorer: events in; scores, changes of state, examples and dead letters out, with the positions of the input, in one transaction a turn.
+"""The scorer: events in; scores, segments, triggers, state, examples and dead letters out, with the positions of the input, in one transaction a turn.
 
 A turn reads top to bottom in Scorer._turn():
     1 poll, until the turn is full or its oldest event has waited long enough
@@ -169,7 +169,7 @@ class Scorer:
             self._happened.lag_seen({name.partition: offsets for name, offsets in self._turns.lag().items()}, self._newest_ms)
 
     def _restore(self, partition: int) -> Pipeline:
-        return restored_pipeline(self._log, self._topics.profiles, partition, self._settings.core, self._clock, self._happened)
+        return restored_pipeline(self._log, self._topics.profiles, partition, self._settings.core, self._clock, self._happened, self._settings.plan)
 
     # ---- 3 score
 
@@ -204,6 +204,9 @@ class Scorer:
         reasons: Counter[str] = Counter()
         for partition, turn in turns.items():
             send(topics.scores, self._scores(partition, turn, polled.records.get(TopicPartition(topics.events, partition), [])))
+            if self._settings.plan:
+                send(topics.segments, [Message(segments, user.encode(), partition=partition) for user, segments in turn.segments])
+                send(topics.triggers, [Message(trigger, user.encode(), partition=partition) for user, trigger in turn.triggers])
             send(topics.profiles, [Message(value, key, partition=partition) for key, value in turn.changes])
             send(
                 topics.examples,

@@ -48,7 +48,8 @@ def open_log(settings: Settings, partitions: int | None = None) -> EmbeddedLog |
         if partitions is not None:
             todo = f"leave --partitions out; clickscore topics create --bootstrap {settings.kafka.bootstrap} --partitions {partitions} makes topics"
             raise TopicsDiffer(Problem("--partitions is for a new embedded log", place(settings), todo))
-        if wrong := _problems(wrong_topics(log.topics(names_of(settings)), settings), settings):
+        wanted = [name for name in names_of(settings) if needed(name, settings)]
+        if wrong := _problems(wrong_topics(log.topics(wanted), settings), settings):
             raise TopicsDiffer(*wrong)
     except BaseException:
         log.close()
@@ -112,6 +113,8 @@ def topic_plan(settings: Settings, partitions: int, event_bytes: int | None = No
         Topic(names.profiles, partitions, "compact"),
         Topic(names.examples, len(settings.targets)),
         Topic(names.models, 1, "compact", record_bytes=SNAPSHOT_BYTES),
+        Topic(names.segments, partitions, "compact"),
+        Topic(names.triggers, partitions),
         Topic(names.deadletter, partitions, record_bytes=max(event_bytes or 0, EVENT_BYTES) + LETTER_HEADROOM_BYTES),
     ]
 
@@ -124,10 +127,15 @@ def wrong_topics(there: Mapping[str, Topic], settings: Settings) -> dict[str, li
         topic, where = there.get(plan.name), f"{place(settings)}, topic {plan.name}"
         if topic is None:
             todo = f"{_command(settings)} creates what is missing"
-            found[plan.name] = [Problem(MISSING, where, todo)]
+            found[plan.name] = [Problem(MISSING, where, todo)] if needed(plan.name, settings) else []
         else:
             found[plan.name] = [Problem(what, where, todo) for what, todo in _wrong(plan, topic, settings)]
     return found
+
+
+def needed(topic: str, settings: Settings) -> bool:
+    """Whether a worker cannot do without a topic: those of segments and triggers are created always, and written only where any are configured."""
+    return settings.plan is not None or topic not in (settings.topics.segments, settings.topics.triggers)
 
 
 def _problems(wrong: Mapping[str, list[Problem]], settings: Settings) -> list[Problem]:
@@ -153,13 +161,13 @@ def _wrong(plan: Topic, topic: Topic, settings: Settings) -> Iterator[tuple[str,
     more = tool(settings, "kafka-topics", f"--alter --topic {name} --partitions {plan.partitions}")
     if name == names.examples and has < plan.partitions:
         yield f"the topic has {has} partitions for {plan.partitions} targets: each needs one of its own", more
-    elif name in (names.scores, names.profiles, names.deadletter) and has != plan.partitions:
+    elif name in (names.scores, names.profiles, names.segments, names.triggers, names.deadletter) and has != plan.partitions:
         what = f"the topic has {has} partitions, and {names.events} has {plan.partitions}: they must be equal, for a user keeps the number"
         anew = f"{tool(settings, 'kafka-topics', f'--delete --topic {name}')} && {_command(settings)}"
         yield what, more if has < plan.partitions else f"{anew}  (what it holds is lost; or name another topic under [topics])"
-    if name in (names.profiles, names.models) and topic.cleanup != "compact":
+    if name in (names.profiles, names.models, names.segments) and topic.cleanup != "compact":
         yield f"its cleanup.policy is {topic.cleanup}: state would be deleted with time", configure(settings, name, "cleanup.policy=compact")
-    if name in (names.events, names.examples) and topic.compacted:
+    if name in (names.events, names.examples, names.triggers) and topic.compacted:
         yield f"its cleanup.policy is {topic.cleanup}: only the last record of each key would be kept", configure(settings, name, "cleanup.policy=delete")
     if plan.record_bytes and settings.kafka.bootstrap and (topic.record_bytes or 0) < plan.record_bytes:
         todo = configure(settings, name, f"max.message.bytes={plan.record_bytes}")

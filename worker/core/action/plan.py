@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
 from worker.core.action.expressions import ExpressionError, Tree, Type, Value, names_in, parse
@@ -19,13 +20,14 @@ MOST_LATCHES = 62  # segments and rules of a configuration, each: a user's are t
 
 @dataclass(frozen=True, slots=True)
 class Latch:
-    """A condition with its two lines, the fields that `when` reads, and the targets that it speaks of."""
+    """A condition with its two lines, the fields that `when` reads, the targets that it speaks of, and its mark: that of another condition is another."""
 
     name: str
     when: Tree
     stay: Tree
     reads: tuple[str, ...]
     targets: tuple[int, ...]
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,11 @@ class _Compiler:
         self.faults: list[PlanError] = []
         self.targets = [name for name, target in targets.items() if target.enabled]
         self.portraits = Portraits(self.targets, Stages(action.new_for_ms, action.at_risk_after_ms, action.lost_after_ms))
-        self.spoken: dict[str, tuple[int, ...]] = {}  # by segment, the targets that it speaks of
+        self.of_segment: dict[str, Latch] = {}
         self._check(segments, rules, action)
         types = self.portraits.types()
         self.segments = [self._latch(name, segment, types, "segments") for name, segment in segments.items()]
-        self.spoken = {latch.name: latch.targets for latch in self.segments}
+        self.of_segment = {latch.name: latch for latch in self.segments}
         ordered = sorted(rules.items(), key=lambda item: (-item[1].priority, item[0]))
         types = self.portraits.types(segments)
         self.latches = [self._latch(name, rule, types, "triggers") for name, rule in ordered]
@@ -116,10 +118,12 @@ class _Compiler:
         read = tuple(dict.fromkeys(names_in(when)))
         every = {*read, *names_in(stay)}
         spoken = {number for number, target in enumerate(self.targets) if f"{target}.p" in every or f"{target}.lift" in every}
-        for segment, numbers in self.spoken.items():
+        lines = [name, settings.when]
+        for segment, latch in self.of_segment.items():
             if f"segments.{segment}" in every:
-                spoken.update(numbers)
-        return Latch(name, when, stay, read, tuple(sorted(spoken)))
+                spoken.update(latch.targets)
+                lines.append(latch.mark)
+        return Latch(name, when, stay, read, tuple(sorted(spoken)), _mark(lines if table == "triggers" else [*lines, settings.stay]))
 
     def _parsed(self, text: str, types: Mapping[str, Type], path: tuple[str, ...]) -> Tree:
         try:
@@ -127,6 +131,11 @@ class _Compiler:
         except ExpressionError as error:
             self.faults.append(PlanError(path, error.what, error.todo, error.place))
             return Value(False, "flag")
+
+
+def _mark(lines: list[str]) -> str:
+    """What tells a condition from what it was before: eight hexadecimal digits of a hash. A rule's line for staying on decides nothing about who crosses."""
+    return blake2b("\0".join(lines).encode(), digest_size=4).hexdigest()
 
 
 def _zone(name: str) -> ZoneInfo:

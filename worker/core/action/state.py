@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -40,6 +40,7 @@ class Remembered:
     row: bytes
     segments: list[str]
     rules: list[str]
+    known: list[str]
     memory: Memory
 
 
@@ -53,20 +54,23 @@ def read(value: bytes) -> Remembered:
         raise ValueError(f"it has {len(row) / 8:g} numbers, not {interests.WIDTH}")
     fired = [(int(at), str(name)) for at, name in record["fired"]]
     held = [Held(**{name: kind(entry[name]) for name, kind in _HELD.items()}) for entry in record["held"]]
-    return Remembered(row, list(map(str, record["segments"])), list(map(str, record["rules"])), Memory(fired, held))
+    return Remembered(row, list(map(str, record["segments"])), list(map(str, record["rules"])), list(map(str, record["known"])), Memory(fired, held))
 
 
 class ActionState:
     """Interests, latches and guards' memories of one partition's users, by the rows of their profiles."""
 
-    def __init__(self, segments: Sequence[str], rules: Sequence[str]) -> None:
+    def __init__(self, segments: Sequence[str], rules: Mapping[str, str]) -> None:
+        """`rules` are names, each with the mark of its condition."""
         self.segments = tuple(segments)
         self.rules = tuple(rules)
+        self.marks = tuple(rules.values())
         self.interests = np.zeros((0, interests.WIDTH))
         self.segments_on: Ints = np.zeros(0, dtype=np.int64)  # bits, in the order of the names
         self.rules_on: Ints = np.zeros(0, dtype=np.int64)
+        self.rules_new: Ints = np.zeros(0, dtype=np.int64)  # those that no score of the user was held against yet, in a system that ran without them
         self.memory: dict[int, Memory] = {}
-        self._texts: dict[tuple[int, int], bytes] = {}
+        self._texts: dict[tuple[int, int, int], bytes] = {}
 
     def reserve(self, rows: int) -> None:
         """Make room for so many rows."""
@@ -75,35 +79,39 @@ class ActionState:
             self.interests = np.concatenate([self.interests, np.zeros((more, interests.WIDTH))])
             self.segments_on = np.concatenate([self.segments_on, np.zeros(more, dtype=np.int64)])
             self.rules_on = np.concatenate([self.rules_on, np.zeros(more, dtype=np.int64)])
+            self.rules_new = np.concatenate([self.rules_new, np.zeros(more, dtype=np.int64)])
 
     def forget(self, rows: Ints) -> None:
         """Drop what is remembered of these rows' users."""
         self.interests[rows] = 0.0
-        self.segments_on[rows] = self.rules_on[rows] = 0
+        self.segments_on[rows] = self.rules_on[rows] = self.rules_new[rows] = 0
         for row in rows.tolist():
             self.memory.pop(row, None)
 
     def value(self, row: int) -> bytes:
         """The record of a row's user."""
         memory = self.memory.get(row)
-        latches = self._latches(int(self.segments_on[row]), int(self.rules_on[row]))
+        latches = self._latches(int(self.segments_on[row]), int(self.rules_on[row]), int(self.rules_new[row]))
         encoded = base64.b64encode(self.interests[row].astype("<f8").tobytes())
         guards = _guards(memory) if memory else _NO_GUARDS
         return b'%s%s",%s,%s}' % (_HEAD, encoded, latches, guards)
 
-    def _latches(self, segments: int, rules: int) -> bytes:
+    def _latches(self, segments: int, rules: int, new: int) -> bytes:
         """The part of a record that names latches; few combinations make up most of a turn."""
-        known = self._texts.get((segments, rules))
-        if known is None:
+        text = self._texts.get((segments, rules, new))
+        if text is None:
             if len(self._texts) >= TEXTS_KEPT:
                 self._texts.clear()
-            known = orjson.dumps({"segments": names_of(self.segments, segments), "rules": names_of(self.rules, rules)})[1:-1]
-            self._texts[segments, rules] = known
-        return known
+            latches = {"segments": names_of(self.segments, segments), "rules": names_of(self.rules, rules), "known": names_of(self.marks, ~new)}
+            text = self._texts[segments, rules, new] = orjson.dumps(latches)[1:-1]
+        return text
 
-    def restore(self, row: int, record: Remembered) -> None:
-        """Take over a user's record; what it says of segments and rules that are not configured any more is let go."""
+    def restore(self, row: int, record: Remembered | None) -> None:
+        """Take over a user's record, or that there is none; what it says of segments and rules that are not configured any more is let go."""
         self.reserve(row + 1)
+        self.rules_new[row] = bits_of(self.marks, [mark for mark in self.marks if record is None or mark not in record.known])
+        if record is None:
+            return
         self.interests[row] = np.frombuffer(record.row, dtype="<f8")
         self.segments_on[row] = bits_of(self.segments, record.segments)
         self.rules_on[row] = bits_of(self.rules, record.rules)

@@ -50,7 +50,7 @@ class Action:
         self.plan = plan
         self.partition = partition
         self.absent = np.array(absent, dtype=np.bool_)
-        self.state = ActionState([latch.name for latch in plan.segments], [latch.name for latch in plan.latches])
+        self.state = ActionState([latch.name for latch in plan.segments], {latch.name: latch.mark for latch in plan.latches})
         self.types = plan.portraits.types(self.state.segments)
         self.crossings = Crossings(plan, self.state, partition)
         self._touched: set[int] = set()
@@ -68,7 +68,7 @@ class Action:
         when, stay = self._lines(self.plan.latches, moments, len(scored.row))
         rules = follow(scored.row, new, when, stay, flags_of(state.rules_on[scored.row], len(when)))
         scene = Scene(turned, followed, moments, new, decided_ms(turned), profiles.user_of, labels, cards, self.absent)
-        decided = self.crossings.of_turn(rules.on & ~rules.before, scene)
+        decided = self.crossings.of_turn(rules.on & ~rules.before & ~self._unheard_of(turned, new), scene)
         out.triggers = decided.records
 
         state.rules_on[scored.row[rules.last]] = packed(rules.on[:, rules.last])
@@ -110,6 +110,18 @@ class Action:
         self._touched.update(scored.row[changed].tolist())
         return dict(zip(state.segments, members.on, strict=True))
 
+    def _unheard_of(self, turned: Turned, new: Flags) -> Flags:
+        """Where a rule holds for the first time that anybody looked: it is new in a running system, and not the user. It is armed, and does not trigger."""
+        state, row = self.state, turned.scored.row
+        if not state.rules_new[row].any():
+            return np.zeros((1, len(row)), dtype=np.bool_)
+        users, first = np.unique(row, return_index=True)
+        out = np.zeros((len(state.rules), len(row)), dtype=np.bool_)
+        out[:, first] = flags_of(state.rules_new[users], len(state.rules)) & ~new[first]
+        self._touched.update(users[state.rules_new[users] != 0].tolist())
+        state.rules_new[users] = 0
+        return out
+
     def _known_before(self, turned: Turned) -> Flags:
         """Which scores are of users who were there before the turn, or have an earlier score in it."""
         row, applied = turned.scored.row, turned.applied
@@ -149,7 +161,7 @@ class Action:
 
     def restore(self, rows: Mapping[str, int], records: Mapping[str, Remembered]) -> None:
         """Take over what the changelog says of users, given the rows of their profiles."""
-        for user, record in records.items():
-            if user in rows:
-                self.state.restore(rows[user], record)
+        self.state.reserve(max(rows.values(), default=-1) + 1)
+        for user, row in rows.items():
+            self.state.restore(row, records.get(user))
         self.crossings.resume()

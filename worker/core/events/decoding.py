@@ -79,6 +79,8 @@ def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES, 
         shapes = shapes_of(parsed.records)
     batch = batch_of(fields, parsed.positions, names, unknown_fields(parsed.records, shapes))
     batch.further = {field: [record.get(field) for record in parsed.records] for field in further}
+    for field in further:  # whoever asks for a field knows it
+        batch.unknown_fields.pop(field, None)
     return batch, parsed.rejected
 
 
