@@ -39,9 +39,19 @@ def test_no_more_are_kept_than_the_bound(worked: Shop, monkeypatch: pytest.Monke
     assert len(worked.watch.likeliest.top("purchase", 1_000)) <= KEPT
     monkeypatch.setattr(likeliest, "KEPT", 7)
     small = Shop().work()
-    assert max(len(kept) for kept in small.watch.likeliest._kept.values()) == 7
+    kept = [small.watch.likeliest.top(target, 1_000) for target in small.settings.targets]
+    assert max(map(len, kept)) == 7
     scores = latest(small)  # who fell is not listed by the score before
-    assert all(orjson.loads(likely.record) == scores[user] for kept in small.watch.likeliest._kept.values() for user, likely in kept.items())
+    assert all(orjson.loads(likely.record) == scores[likely.user] for likeliest in kept for likely in likeliest)
+
+
+@pytest.mark.parametrize("at_once", [1, 150])
+def test_it_does_not_matter_how_many_scores_wait(worked: Shop, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeliest, "AT_ONCE", at_once)
+    other = Shop().work().watch.likeliest
+    assert len(other._state[1]) < at_once
+    for target in worked.settings.targets:
+        assert [(one.user, one.record) for one in other.top(target, 10)] == [(one.user, one.record) for one in worked.watch.likeliest.top(target, 10)]
 
 
 def test_users_of_partitions_that_were_given_up_are_forgotten(worked: Shop) -> None:

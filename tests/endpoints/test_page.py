@@ -153,7 +153,8 @@ def test_text_of_events_stays_text_and_ids_are_shown_where_that_is_set(browser: 
     shop.send([orjson.dumps(event)])
     shop.turning = shop.loop()
     shop.drain(shop.turning)
-    shop.watch.likeliest._kept["purchase"][evil] = trained(shop, evil)
+    likely, likeliest = trained(shop, evil), shop.watch.likeliest
+    likeliest._state = {**{name: {} for name in shop.settings.targets}, "purchase": {evil: likely}}, ()
     try:
         show(browser, shop)
         assert browser.text("#users-rows th") == evil

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.core.labels.examples import CAUSES, Example, ExampleError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 200  # examples between two looks at the clock, some milliseconds
 JUDGED = 20_000  # matured decisions of one cause that the measures of quality look back on
-JUDGED_EVERY_S = 10.0
+JUDGED_EVERY_S, JUDGED_AT_ONCE = 15.0, 1_000
 
 
 @dataclass(slots=True)
@@ -39,13 +39,20 @@ class _Learner:
 
     trainer: Trainer
     judged: tuple[Window, ...]  # of each cause the latest matured decisions; bounded, and read back from the log by who takes over
+    unjudged: list[Example | Tally] = field(default_factory=list)  # fewer than JUDGED_AT_ONCE
     unpublished: int = 0
     since_s: float = 0.0  # when the first of them was learned
     failed: tuple[int, int] = (0, 0)  # examples skipped and returns to the good state, as last told
 
-    def judge(self, examples: Iterable[Example | Tally]) -> None:
-        """Hold what was published against what came of it."""
-        known = list(examples)
+    def take(self, examples: Iterable[Example | Tally]) -> None:
+        """Have what was published be held against what came of it."""
+        self.unjudged += examples
+        if len(self.unjudged) >= JUDGED_AT_ONCE:
+            self.judge()
+
+    def judge(self) -> None:
+        """Bring the windows up to date."""
+        known, self.unjudged = self.unjudged, []
         for cause, window in enumerate(self.judged):
             if decisions := matured(known, cause):
                 window.observe(*decisions[:4])
@@ -144,7 +151,7 @@ class Trainers:
             self._happened.snapshot_out_of_step(target, learned_to, committed)
         self._happened.trainer_resumed(target, trainer.learned, committed)
         learner = _Learner(trainer, _windows(), failed=(trainer.skipped, trainer.returns))
-        learner.judge(self._learned_before(partition, committed))
+        learner.take(self._learned_before(partition, committed))
         return learner
 
     def _learned_before(self, partition: int, committed: int) -> Iterator[Example | Tally]:
@@ -193,7 +200,7 @@ class Trainers:
             except ExampleError as error:
                 self._happened.example_refused(partition, record.offset, error)
         learner.trainer.learn_many(examples, {partition: records[-1].offset + 1})
-        learner.judge(examples)
+        learner.take(examples)
         if not learner.unpublished:
             learner.since_s = self._clock.elapsed_s()
         learner.unpublished += len(records)
@@ -213,6 +220,7 @@ class Trainers:
             skipped, returns = learner.failed
             learner.failed = (trainer.skipped, trainer.returns)
             self._happened.examples_failed(target, max(0, trainer.skipped - skipped), max(0, trainer.returns - returns))
+            learner.judge()
             for cause, window in zip(CAUSES, learner.judged, strict=True):
                 if len(window):
                     self._happened.outcomes_judged(target, cause, window.quality())

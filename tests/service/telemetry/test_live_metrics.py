@@ -6,6 +6,7 @@ import math
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
@@ -15,6 +16,7 @@ from worker.core.learning.evaluation import Evaluation
 from worker.core.learning.window import matured
 from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull
+from worker.service.telemetry.monitor import rows_of
 from worker.service.telemetry.specification import BY_NAME, LABELS, METRICS, PREFIX
 
 
@@ -77,6 +79,28 @@ def test_no_label_takes_a_value_that_is_not_bounded(lived: Bench) -> None:
 
 def test_nothing_vanishes(lived: Bench) -> None:
     assert lived.metric("events_read_total") == lived.metric("events_scored_total") + lived.total("events_dropped") + lived.total("deadletter") > 2_900
+
+
+def test_who_reads_finds_every_score_counted_and_none_twice() -> None:
+    bench = Bench()
+    bench.send(shop_lines())
+    loop = bench.loop()
+    for turns in range(1, 4):
+        loop.turn()
+        assert bench.metric("end_to_end_latency_seconds_count") == bench.metric("events_read_total") == 60 * turns
+        for target in bench.settings.targets:
+            assert bench.metric("score_probability_count", target=target) == bench.total("scores") > 0
+            assert bench.metric("label_delay_seconds_count", target=target) == sum(
+                bench.metric("examples_total", target=target, outcome=outcome) for outcome in ("happened", "absent")
+            )
+
+
+@pytest.mark.parametrize("lengths", [[50], [3, 1, 0, 20, 7, 19], [1] * 50])
+def test_a_sample_is_the_same_whatever_the_turns(lengths: list[int]) -> None:
+    rows = np.arange(100).reshape(50, 2)
+    parts = np.split(rows, np.cumsum(lengths)[:-1])
+    for chosen in (np.arange(0, 50, 1), np.arange(0, 50, 7), np.array([4, 20, 49])):
+        assert rows_of(parts, chosen).tolist() == rows[chosen].tolist()
 
 
 def test_measures_of_quality_are_those_of_a_replay(lived: Bench) -> None:

@@ -106,7 +106,7 @@ class Columns(NamedTuple):
 
 def matured(examples: Iterable[Example | Tally], cause: int) -> Columns | None:
     """Those among the examples that say what came of a decision of this cause, in their order; None without any."""
-    mine = [example for example in examples if isinstance(example, Example) and example.sense == "matured" and example.cause == cause]
+    mine = [example for example in examples if example.sense == "matured" and example.cause == cause]
     if not mine:
         return None
     return Columns(

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from worker.service.clock import Clock
 from worker.service.telemetry.learning import LearningHappenings
 from worker.service.telemetry.logging import Logger
@@ -171,7 +169,7 @@ class Happenings(LearningHappenings):
         """A partition's state is whole again."""
         self._metrics.set("restore_remaining_records", 0)
         self._watch.partition_restored(partition)
-        self._metrics.observe("restore_duration_seconds", took_s)
+        self._metrics.observe_one("restore_duration_seconds", took_s)
         self._restoring = max(0, self._restoring - 1)
         self._metrics.set("restoring_partitions", self._restoring)
         self._log.info("partition restored", partition=partition, users=users, decisions=decisions, records=records, took_s=round(took_s, 2))
@@ -193,36 +191,32 @@ class Happenings(LearningHappenings):
 
     def turn_committed(self, done: Committed) -> None:
         """A turn's scores, state, examples and positions are published."""
-        metrics, turns = self._metrics, done.turns.values()
-        events, silent = sum(turn.events for turn in turns), sum(turn.silent for turn in turns)
+        metrics, turns, so_far = self._metrics, done.turns.values(), self._sum
+        events = silent = examples = voided = 0
+        for turn in turns:
+            events, silent, voided = events + turn.events, silent + turn.silent, voided + turn.voided
+            examples += len(turn.examples)
+            for reason, count in turn.dropped.items():
+                if count:
+                    metrics.add("events_dropped_total", count, reason)
+                    so_far.dropped[reason] += count
+            for reason, count in turn.forgotten.items():
+                metrics.add("profile_evictions_total", count, reason)
         metrics.add("events_read_total", done.read)
         metrics.add("events_scored_total", events)
         metrics.add("scores_total", events, "event")
         metrics.add("scores_total", silent, "silence")
-        metrics.add("outcomes_voided_total", sum(turn.voided for turn in turns))
-        dropped = sum((turn.dropped for turn in turns), Counter[str]())
-        for reason, count in dropped.items():
-            metrics.add("events_dropped_total", count, reason)
-        for reason, count in sum((turn.forgotten for turn in turns), Counter[str]()).items():
-            metrics.add("profile_evictions_total", count, reason)
-        examples = Counter((example.target, example.outcome) for turn in turns for example in turn.examples if example.sense == "matured")
-        for (target, outcome), count in examples.items():
-            metrics.add("examples_total", count, target, "happened" if outcome else "absent")
+        metrics.add("outcomes_voided_total", voided)
         for step, took_s in done.step_s.items():
-            metrics.observe("turn_duration_seconds", took_s, step)
+            metrics.observe_one("turn_duration_seconds", took_s, step)
         metrics.set("turn_events", done.read)
-        metrics.observe("commit_duration_seconds", done.step_s["commit"], "scorer")
-        if done.written_ms:
-            waited_s = (self._clock.now_ms() - np.array(done.written_ms, dtype=np.float64)) / 1000
-            metrics.observe("end_to_end_latency_seconds", np.maximum(waited_s, 0.0))
+        metrics.observe_one("commit_duration_seconds", done.step_s["commit"], "scorer")
         self._watch.turn_committed(done.turns)
-        so_far = self._sum
+        self._scoring.turn_committed(done)
         so_far.events += events
         so_far.scores += events + silent
-        so_far.examples += examples.total()
-        so_far.dropped += dropped
-        self._scoring.turn_committed(done)
-        self._log.debug("turn committed", read=done.read, events=events, silent=silent, examples=examples.total(), took_ms=_total_ms(done.step_s))
+        so_far.examples += examples
+        self._log.debug("turn committed", read=done.read, events=events, silent=silent, examples=examples, took_ms=_total_ms(done.step_s))
 
     def dead_letters_written(self, reasons: Counter[str]) -> None:
         """Records that are no events went to the dead letters."""

@@ -91,7 +91,7 @@ class LearningHappenings:
 
     def snapshots_committed(self, took_s: float) -> None:
         """The transaction of one or more models took so long."""
-        self._metrics.observe("commit_duration_seconds", took_s, "trainer")
+        self._metrics.observe_one("commit_duration_seconds", took_s, "trainer")
 
     def snapshot_published(self, target: str, learned: int, skipped: int, size: int) -> None:
         """A model went out, together with the position of the examples it has learned."""

@@ -1,13 +1,15 @@
 """What is known of published scores before anybody knows what came of them: how they are spread, whether they drift, what area they promise.
 
-Fed once a turn by happenings.py with a sample of the turn's scores; bounded, and empty after a restart.
+Fed by scoring_metrics.py with many turns at once. Bounded, and empty after a restart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worker.core.labels.decisions import EVENT, Scored
 from worker.core.learning.drift import Drift
@@ -15,37 +17,32 @@ from worker.core.learning.window import Ring, estimated_auc
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.specification import CAUSES
 
-SAMPLE = 64  # scores of one turn, evenly spread over it
+SAMPLE = 64  # scores of one look, evenly spread over them
 RECENT = 20_000  # sampled scores by which the area is expected
 
 
 class Monitor:
-    """The scores of one worker's partitions. For one thread."""
+    """The scores of one worker's partitions. For one thread at a time."""
 
-    def __init__(self, metrics: Metrics, targets: Sequence[str]) -> None:
+    def __init__(self, metrics: Metrics, targets: Mapping[str, bool]) -> None:
+        """`targets` says of each whether the absence of the outcome is published."""
         self._metrics = metrics
-        self._targets = tuple(targets)
+        self._targets = dict(targets)
         self._drift = Drift(len(targets))
         self._recent = {cause: Ring(len(targets), RECENT) for cause in CAUSES}
 
-    def scored(self, turns: Iterable[Scored], absent: Mapping[str, bool], warming_up: Mapping[str, bool]) -> None:
-        """Take the scores of a turn over; `absent` says of which targets the absence of the outcome is published."""
-        for scored in turns:
-            number = len(scored.p)
-            if not number:
-                continue
-            for place, target in enumerate(self._targets):
-                p = scored.p[:, place]
-                self._metrics.observe("score_probability", 1.0 - p if absent[target] else p, target)
-                if warming_up[target]:
-                    self._metrics.add("abstained_total", number, target)
-            chosen = np.arange(0, number, -(-number // SAMPLE))
-            at_event = scored.mark[chosen] == EVENT
-            self._recent["event"].push(*scored.p[chosen[at_event]].T)
-            self._recent["silence"].push(*scored.p[chosen[~at_event]].T)
-            chosen = chosen[at_event]
-            if len(chosen):
-                self._drift.observe(scored.bins[chosen], scored.p[chosen], scored.time_ms[chosen])
+    def look(self, turns: Sequence[Scored]) -> None:
+        """Take the scores of some turns over: their probabilities are counted all, and of the rest a sample is looked at."""
+        mark, p, time_ms = (_joined([getattr(scored, name) for scored in turns]) for name in ("mark", "p", "time_ms"))
+        for (target, absent), chance in zip(self._targets.items(), p.T, strict=True):
+            self._metrics.observe("score_probability", 1.0 - chance if absent else chance, target)
+        chosen = np.arange(0, len(p), max(1, -(-len(p) // SAMPLE)))
+        at_event = mark[chosen] == EVENT
+        self._recent["silence"].push(*p[chosen[~at_event]].T)
+        chosen = chosen[at_event]
+        self._recent["event"].push(*p[chosen].T)
+        if len(chosen):
+            self._drift.observe(rows_of([scored.bins for scored in turns], chosen), p[chosen], time_ms[chosen])
 
     def report(self) -> None:
         """Bring the gauges up to date; some milliseconds."""
@@ -61,3 +58,15 @@ class Monitor:
             for target, p in zip(self._targets, recent.columns(), strict=True):
                 if len(p) >= 2:
                     metrics.set("roc_auc_expected_now", estimated_auc(p, np.ones(len(p))), target, cause)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """One array of several; one alone, which may be large, is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def rows_of(parts: Sequence[Any], chosen: NDArray[np.int64]) -> Any:
+    """Rows of many arrays as if they were one; only those are copied."""
+    starts = np.cumsum([0, *map(len, parts)])
+    cuts = chosen.searchsorted(starts)
+    return np.concatenate([part[chosen[low:high] - start] for part, start, low, high in zip(parts, starts, cuts, cuts[1:], strict=False) if low < high])

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.core.labels.examples import Example
 from worker.service.clock import Clock
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.monitor import Monitor
 
 if TYPE_CHECKING:
+    from worker.core.labels.decisions import Scored
+    from worker.core.labels.examples import Example
+    from worker.core.labels.tallies import Tally
     from worker.service.telemetry.happenings import Committed
 
+AT_ONCE, AT_MOST_S = 6_000, 1.0  # scores, examples and records that wait, and for how long; whoever reads the metrics does not wait
 REPORT_EVERY_S = 15.0  # what sorts thousands of scores
 OF_PARTITIONS = ("lag_records", "lag_seconds", "watermark_timestamp_seconds")
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """What turns have left that is counted by the thousand: a turn of some hundred would cost several times as much on its own."""
+
+    since_s: float
+    scored: list[Scored] = field(default_factory=list)
+    examples: list[tuple[int, Sequence[Example | Tally]]] = field(default_factory=list)  # when they were published in event time; these
+    written: list[tuple[int, Sequence[int]]] = field(default_factory=list)  # when records were committed; when they had been written
+    number: int = 0  # of all of them
+
+
 class ScoringMetrics:
-    """The metrics that a scorer moves, apart from plain counters."""
+    """The metrics that a scorer moves, apart from plain counters. Called by the loop's thread, and for each reading by who reads."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
@@ -29,36 +46,74 @@ class ScoringMetrics:
         self._reported_s = clock.elapsed_s()
         self._nothing_unread_ms: dict[int, int] = {}  # by partition: when that was last so
         self._owned: frozenset[int] = frozenset()
+        self._lock = threading.Lock()  # of what waits and of the monitor
+        self._waiting = _Waiting(clock.elapsed_s())
+        metrics.before_reading(self.bring_up_to_date)
 
     def turn_committed(self, done: Committed) -> None:
-        """State, delays and scores of a turn."""
+        """State, examples and scores of a turn."""
         metrics, pipelines = self._metrics, done.pipelines
         metrics.set("profiles", sum(len(pipeline.profiles) for pipeline in pipelines.values()))
         metrics.set("profile_bytes", sum(pipeline.profiles.bytes for pipeline in pipelines.values()))
         metrics.set("pending_decisions", sum(len(pipeline.decisions) for pipeline in pipelines.values()))
-        delays_s: dict[str, list[float]] = {}
-        for partition, turn in done.turns.items():
+        for partition in done.turns:
             reached_ms = pipelines[partition].watermark.value
             if reached_ms >= 0:
                 metrics.set("watermark_timestamp_seconds", reached_ms / 1000, str(partition))
-            for example in turn.examples:
-                if isinstance(example, Example) and example.sense == "matured":
-                    delays_s.setdefault(example.target, []).append((reached_ms - example.time_ms) / 1000)
-        for target, waited_s in delays_s.items():
-            metrics.observe("label_delay_seconds", np.array(waited_s), target)
-        self._scores(done)
-
-    def _scores(self, done: Committed) -> None:
-        names = done.scorecards.targets
-        if self._monitor is None:
-            self._monitor = Monitor(self._metrics, names)
-        absent = {name: done.targets[name].absence for name in names}
-        warming_up = dict(zip(names, done.scorecards.warming_up, strict=True))
-        self._monitor.scored([turn.scored for turn in done.turns.values() if turn.scored is not None], absent, warming_up)
+        self._wait(done)
         now_s = self._clock.elapsed_s()
+        if self._waiting.number >= AT_ONCE or now_s - self._waiting.since_s >= AT_MOST_S:
+            self.bring_up_to_date()
         if now_s - self._reported_s >= REPORT_EVERY_S:
             self._reported_s = now_s
-            self._monitor.report()
+            self._report()
+
+    def bring_up_to_date(self) -> None:
+        """Count what waits."""
+        with self._lock:
+            waiting, self._waiting = self._waiting, _Waiting(self._clock.elapsed_s())
+            if waiting.scored and self._monitor:
+                self._monitor.look(waiting.scored)
+            self._matured(waiting.examples)
+            if waiting.written:
+                now_ms = np.repeat([at_ms for at_ms, _ in waiting.written], [len(times_ms) for _, times_ms in waiting.written])
+                waited_s = (now_ms - np.array(list(chain.from_iterable(times_ms for _, times_ms in waiting.written)))) / 1000
+                self._metrics.observe("end_to_end_latency_seconds", np.maximum(waited_s, 0.0))
+
+    def _wait(self, done: Committed) -> None:
+        names = done.scorecards.targets
+        with self._lock:
+            if self._monitor is None:
+                self._monitor = Monitor(self._metrics, {name: done.targets[name].absence for name in names})
+            waiting = self._waiting
+            for partition, turn in done.turns.items():
+                if turn.scored is not None and len(turn.scored.p):
+                    waiting.scored.append(turn.scored)
+                    for name, warming_up in zip(names, done.scorecards.warming_up, strict=True):
+                        if warming_up:
+                            self._metrics.add("abstained_total", len(turn.scored.p), name)
+                if turn.examples:
+                    waiting.examples.append((done.pipelines[partition].watermark.value, turn.examples))
+                waiting.number += len(turn.scores) + len(turn.examples)
+            if done.written_ms:
+                waiting.written.append((self._clock.now_ms(), done.written_ms))
+                waiting.number += len(done.written_ms)
+
+    def _matured(self, published: Sequence[tuple[int, Sequence[Example | Tally]]]) -> None:
+        """What matured, and how long after its decision."""
+        waited_ms: dict[tuple[str, bool], list[int]] = {}
+        for published_ms, examples in published:
+            for example in examples:
+                if example.sense == "matured":
+                    waited_ms.setdefault((example.target, example.outcome), []).append(published_ms - example.time_ms)
+        for (target, outcome), delays_ms in waited_ms.items():
+            self._metrics.add("examples_total", len(delays_ms), target, "happened" if outcome else "absent")
+            self._metrics.observe("label_delay_seconds", np.array(delays_ms) / 1000, target)
+
+    def _report(self) -> None:
+        with self._lock:
+            if self._monitor:
+                self._monitor.report()
 
     def lag_seen(self, offsets: Mapping[int, int], newest_ms: Mapping[int, int]) -> None:
         """How many offsets of each partition were unread just now, and when the last record that was read had been written.
