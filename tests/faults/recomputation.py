@@ -21,7 +21,7 @@ from worker.core.events.decoding import decode
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
 from worker.core.scoring.scorecard import Scorecards
 from worker.core.settings import CoreSettings
-from worker.core.state.changelog import Restored, decision_key, decision_value, label_key, profile_key, profile_value
+from worker.core.state.changelog import Restored, decision_key, decision_value, label_key, profile_key, profile_values
 
 Versions = tuple[str, ...]
 Cards = Callable[[Versions], Scorecards]
@@ -148,7 +148,7 @@ def restored(settings: CoreSettings, partition: int, changelog: Sequence[Found],
 def memory(pipeline: Pipeline) -> dict[bytes, bytes]:
     """All that a pipeline remembers, whether it was written or not, in the form of changelog records."""
     profiles, decisions, state = pipeline.profiles, pipeline.decisions, pipeline.state
-    found = {profile_key(user): profile_value(profiles.rows[row]) for user, row in profiles.row_of.items()}
+    found = dict(zip(map(profile_key, profiles.row_of), profile_values(profiles.rows[list(profiles.row_of.values())]), strict=True))
     for place in np.flatnonzero(decisions.serial).tolist():
         key = decision_key(profiles.user_of[int(decisions.row[place])] or "", int(decisions.offset[place]), int(decisions.mark[place]))
         found[key] = decision_value(decisions, place)

@@ -18,6 +18,7 @@ from worker.core.labels.examples import Example
 from worker.core.profiles import layout as at
 from worker.core.scoring.slots import LAYOUT, SLOTS
 from worker.core.state.changelog import Restored, StateRefused
+from worker.core.state.sparse_rows import BITMAP
 
 
 @settings(max_examples=30)
@@ -48,6 +49,7 @@ def test_a_restored_pipeline_falls_silent_like_the_live_one(values: list[Value],
     assert sorted(map(example_key, again.examples)) == sorted(map(example_key, live.examples))
 
 
+SPARSE = base64.b64encode(bytes(BITMAP)).decode()  # all numbers are 0
 ROW = base64.b64encode(np.zeros(at.WIDTH).tobytes()).decode()
 SHORT = base64.b64encode(np.zeros(at.WIDTH - 1).tobytes()).decode()
 
@@ -74,7 +76,14 @@ DECISION: dict[str, object] = {
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        (b"u:u1", {"schema": 2, "layout": 1, "row": ROW}, "newer program"),
+        (b"u:u1", {"schema": 3, "layout": 1, "sparse": SPARSE}, "newer program"),
+        (b"u:u1", {"schema": 2, "layout": at.LAYOUT_VERSION + 1, "columns": at.WIDTH, "sparse": SPARSE}, "layout 2"),
+        (b"u:u1", {"schema": 2, "layout": 1, "columns": at.WIDTH - 1, "sparse": SPARSE}, f"{at.WIDTH - 1} numbers"),
+        (b"u:u1", {"schema": 2, "layout": 1, "columns": at.WIDTH, "sparse": SPARSE[:-4]}, "cut short"),
+        (b"u:u1", {"schema": 2, "layout": 1, "columns": at.WIDTH, "sparse": "B" + SPARSE[1:]}, "not those that it names"),
+        (b"u:u1", {"schema": 2, "layout": 1, "columns": str(at.WIDTH), "sparse": SPARSE}, "cannot be read"),
+        (b"u:u1", {"schema": 2, "layout": 1, "columns": at.WIDTH, "sparse": None}, "cannot be read"),
+        (b"u:u1", b'{"schema":2,"layout":1,"columns":%d,"sparse":"!"}' % at.WIDTH, "cannot be read"),
         (b"u:u1", {"schema": 1, "layout": at.LAYOUT_VERSION + 1, "row": ROW}, "layout 2"),
         (b"u:u1", {"schema": 1, "layout": 1, "row": SHORT}, f"{at.WIDTH - 1} numbers"),
         (b"u:u1", {"schema": 1, "layout": 1, "row": ROW[:-3]}, "cannot be read"),

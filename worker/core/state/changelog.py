@@ -21,13 +21,15 @@ from worker.core.action.state import read as read_action
 from worker.core.labels.decisions import SKIPPED, Decisions
 from worker.core.profiles import layout as at
 from worker.core.scoring.slots import LAYOUT, SLOTS
+from worker.core.state.sparse_rows import BITMAP, dense, is_sound, sparse
 from worker.errors import ClickscoreError
 
 Change = tuple[bytes, bytes | None]
 
 SCHEMA = 1
 PARTITION_KEY = b"p:"
-_PROFILE_HEAD = b'{"schema":%d,"layout":%d,"row":"' % (SCHEMA, at.LAYOUT_VERSION)
+PROFILE_SCHEMA = 2  # 1 had all numbers of the row, as `row`
+_PROFILE_HEAD = b'{"schema":%d,"layout":%d,"columns":%d,"sparse":"' % (PROFILE_SCHEMA, at.LAYOUT_VERSION, at.WIDTH)
 
 
 class StateRefused(ClickscoreError):
@@ -49,9 +51,9 @@ def label_key(code: int) -> bytes:
     return f"l:{code:x}".encode()
 
 
-def profile_value(row: NDArray[np.float64]) -> bytes:
-    """A profile's record: the bytes of its row."""
-    return b'%s%s"}' % (_PROFILE_HEAD, base64.b64encode(row.astype("<f8").tobytes()))
+def profile_values(rows: NDArray[np.float64]) -> list[bytes]:
+    """The records of profiles, float64[n, WIDTH]."""
+    return [b'%s%s"}' % (_PROFILE_HEAD, binascii.b2a_base64(row, newline=False)) for row in sparse(rows)]
 
 
 def decision_value(decisions: Decisions, place: int) -> bytes:
@@ -85,7 +87,7 @@ class Restored:
     Records are checked as they come and put into columns at the end: a restart reads hundreds of thousands of them.
     """
 
-    profiles: dict[str, bytes] = field(default_factory=dict)  # the bytes of a row
+    profiles: dict[str, bytes] = field(default_factory=dict)  # sparse rows
     decisions: dict[bytes, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     partition: dict[str, Any] = field(default_factory=dict)
@@ -115,19 +117,21 @@ class Restored:
         if value is None:
             self.profiles.pop(user_id, None)
             return
+        where = f"profile of {user_id!r}"
         if value.startswith(_PROFILE_HEAD):  # as this program writes it: no need to look at it as JSON
             try:
                 row = binascii.a2b_base64(value[len(_PROFILE_HEAD) : -2], strict_mode=True)
             except ValueError as error:
-                raise _unreadable("a profile", error, f"profile of {user_id!r}") from None
+                raise _unreadable("a profile", error, where) from None
         else:
-            row = self._profile_row(value, f"profile of {user_id!r}")
-        if len(row) != 8 * at.WIDTH:
-            raise _unreadable("a profile", f"it has {len(row) / 8:g} numbers, not {at.WIDTH}", f"profile of {user_id!r}")
+            row = self._older_row(value, where)
+        if not is_sound(row):
+            raise _unreadable("a profile", "its numbers are not those that it names", where)
         self.profiles[user_id] = row
 
-    def _profile_row(self, value: bytes, where: str) -> bytes:
-        record = self._loads(value, where)
+    def _older_row(self, value: bytes, where: str) -> bytes:
+        """The sparse row of a record that another program wrote. A layout before this one has fewer columns: what it does not know is 0."""
+        record = self._loads(value, where, PROFILE_SCHEMA)
         try:
             if record["layout"] > at.LAYOUT_VERSION:
                 raise StateRefused(
@@ -135,13 +139,22 @@ class Restored:
                     where,
                     "run the newer program, or let this one start with a new group and an empty changelog",
                 )
-            return binascii.a2b_base64(record["row"], strict_mode=True)
+            numbers = binascii.a2b_base64(record["row" if record["schema"] == 1 else "sparse"], strict_mode=True)
+            columns = len(numbers) / 8 if record["schema"] == 1 else record["columns"]
+            if columns != at.WIDTH and not (record["layout"] < at.LAYOUT_VERSION and columns < at.WIDTH):
+                raise _unreadable("a profile", f"it has {columns:g} numbers, not {at.WIDTH}", where)
+            if record["schema"] == 1:
+                return sparse(np.frombuffer(numbers.ljust(8 * at.WIDTH, b"\0"), dtype="<f8").reshape(1, -1))[0]
+            bitmap = -(-int(columns) // 8)
+            if len(numbers) < bitmap:
+                raise _unreadable("a profile", "it is cut short", where)
+            return numbers[:bitmap].ljust(BITMAP, b"\0") + numbers[bitmap:]
         except (KeyError, ValueError, TypeError) as error:
             raise _unreadable("a profile", error, where) from None
 
     def profile_rows(self) -> NDArray[np.float64]:
         """All profiles' rows, in the order of `profiles`."""
-        return np.frombuffer(b"".join(self.profiles.values()), dtype="<f8").reshape(-1, at.WIDTH)
+        return dense(self.profiles.values())
 
     def _decision(self, key: bytes, name: str, value: bytes | None) -> None:
         if value is None:
@@ -201,7 +214,7 @@ class Restored:
                 raise _unreadable("what segments and triggers remember", error, f"user {user!r}") from None
         return out
 
-    def _loads(self, value: bytes, where: str) -> dict[str, Any]:
+    def _loads(self, value: bytes, where: str, known: int = SCHEMA) -> dict[str, Any]:
         try:
             record: Any = orjson.loads(value)
         except orjson.JSONDecodeError as error:
@@ -209,8 +222,8 @@ class Restored:
         schema = record.get("schema") if isinstance(record, dict) else None
         if type(schema) is not int:
             raise _unreadable("a changelog record", "it names no schema", where)
-        if schema > SCHEMA:
-            raise StateRefused(f"state was written by a newer program (schema {schema}, this one knows {SCHEMA})", where, "run the newer program")
+        if schema > known:
+            raise StateRefused(f"state was written by a newer program (schema {schema}, this one knows {known})", where, "run the newer program")
         return cast("dict[str, Any]", record)
 
 

@@ -13,7 +13,7 @@ from worker.core.event_time.watermark import Held, Watermark
 from worker.core.labels.decisions import Decisions
 from worker.core.labels.looks import Looks
 from worker.core.profiles.profiles import Profiles
-from worker.core.state.changelog import PARTITION_KEY, Change, Restored, StateRefused, decision_key, decision_value, label_key, profile_key, profile_value
+from worker.core.state.changelog import PARTITION_KEY, Change, Restored, StateRefused, decision_key, decision_value, label_key, profile_key, profile_values
 
 Ints = NDArray[np.int64]
 
@@ -56,12 +56,9 @@ class PartitionState:
 
     def profile_changes(self, profiles: Profiles, rows: Ints) -> list[Change]:
         """One record for each of these rows whose user is still remembered."""
-        changes: list[Change] = []
-        for row in np.sort(rows).tolist():
-            user = profiles.user_of[row]
-            if user is not None:
-                changes.append((profile_key(user), profile_value(profiles.rows[row])))
-        return changes
+        users = [(row, user) for row in np.sort(rows).tolist() if (user := profiles.user_of[row]) is not None]
+        keys = [profile_key(user) for _, user in users]
+        return list(zip(keys, profile_values(profiles.rows[[row for row, _ in users]]), strict=True))
 
     def tombstones(self, profiles: Profiles, decisions: Decisions) -> list[Change]:
         """Tombstones of written decisions that are gone."""
