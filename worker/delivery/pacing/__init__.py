@@ -1,0 +1,1 @@
+"""When the next request may go: rate, circuit breaker, pauses, and how long to wait after a failure."""

@@ -1,0 +1,1 @@
+"""What is sent: body and headers from templates, signed with secrets that may change at any time."""
