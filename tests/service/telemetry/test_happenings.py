@@ -66,9 +66,9 @@ def test_metrics_have_the_names_that_operators_are_told() -> None:
 
 
 def test_a_histogram_counts_a_turn_at_once() -> None:
-    buckets = Buckets((0.1, 1.0))
+    buckets = Buckets((0.1, 1))
     buckets.observe(np.array([0.05, 0.1, 0.5, 7.0]))
-    buckets.observe(np.array([0.2]))
+    buckets.observe_one(0.2)
     reached, total = buckets.read()
     assert reached == [("0.1", 2), ("1.0", 4), ("+Inf", 5)]
     assert total == pytest.approx(7.85)

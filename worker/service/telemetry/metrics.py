@@ -29,7 +29,7 @@ class Buckets:
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = np.array(bounds, dtype=np.float64)
-        self._as_list = list(bounds)
+        self._as_list = self._bounds.tolist()  # floats all of them: rules ask for le="1.0"
         self._state: tuple[NDArray[np.int64], float] = (np.zeros(len(bounds) + 1, dtype=np.int64), 0.0)  # counts and sum: replaced together
 
     def observe(self, values: NDArray[np.float64]) -> None:

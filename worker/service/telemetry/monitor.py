@@ -17,7 +17,8 @@ from worker.core.learning.window import Ring, estimated_auc
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.specification import CAUSES
 
-SAMPLE = 64  # scores of one look, evenly spread over them
+ALL_AT_FIRST = 5_000  # scores of which none is left out: a small shop, and a worker that has just started, say something soon
+SAMPLE = 128  # scores of one look from then on, evenly spread over them
 RECENT = 20_000  # sampled scores by which the area is expected
 
 
@@ -30,13 +31,15 @@ class Monitor:
         self._targets = dict(targets)
         self._drift = Drift(len(targets))
         self._recent = {cause: Ring(len(targets), RECENT) for cause in CAUSES}
+        self._seen = 0
 
     def look(self, turns: Sequence[Scored]) -> None:
         """Take the scores of some turns over: their probabilities are counted all, and of the rest a sample is looked at."""
         mark, p, time_ms = (_joined([getattr(scored, name) for scored in turns]) for name in ("mark", "p", "time_ms"))
         for (target, absent), chance in zip(self._targets.items(), p.T, strict=True):
             self._metrics.observe("score_probability", 1.0 - chance if absent else chance, target)
-        chosen = np.arange(0, len(p), max(1, -(-len(p) // SAMPLE)))
+        chosen = np.arange(0, len(p), 1 if self._seen < ALL_AT_FIRST else max(1, -(-len(p) // SAMPLE)))
+        self._seen += len(chosen)
         at_event = mark[chosen] == EVENT
         self._recent["silence"].push(*p[chosen[~at_event]].T)
         chosen = chosen[at_event]

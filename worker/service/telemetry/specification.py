@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from worker.core.action.guards import REASONS as GUARDS
 from worker.core.events.faults import REASONS
 from worker.core.learning.drift import FEATURES
 from worker.core.learning.window import BINS, HISTOGRAM_EDGES
@@ -17,6 +18,7 @@ PREFIX = "clickscore_"
 STEPS, ROLES = ("poll", "restore", "score", "send", "commit"), ("scorer", "trainer")
 DROP_REASONS, CAUSES, OUTCOMES, GONE = ("late", "duplicate"), ("event", "silence"), ("happened", "absent"), ("expired", "evicted")
 MODELS = ("published", "raw")
+RESULTS, CHANGES, NO_REASON = ("fired", "held", "suppressed"), ("entered", "left"), "none"
 
 STEP_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LATENCY_BOUNDS_S = (0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -25,13 +27,14 @@ DELAY_BOUNDS_S = tuple(hours * 3600 for hours in (1, 6, 12, 24, 48, 72, 168, 336
 SCORE_BOUNDS = HISTOGRAM_EDGES[1:-1]
 
 Kind = Literal["counter", "gauge", "histogram"]
-Part = Literal["process", "input", "partitions", "scoring", "learning", "quality", "drift"]
+Part = Literal["process", "input", "partitions", "scoring", "action", "learning", "quality", "drift"]
 
 PARTS: dict[Part, str] = {
     "process": "The process",
     "input": "Input and output",
     "partitions": "Lag, partitions and restores",
     "scoring": "Turns and state",
+    "action": "Segments and triggers",
     "learning": "Learning and models",
     "quality": "Quality of the probabilities",
     "drift": "Drift",
@@ -56,6 +59,10 @@ LABELS: dict[str, Label] = {
     "cause": Label("What a score or a decision was made at: an event, or a mark of silence.", CAUSES),
     "step": Label("A part of a turn.", STEPS),
     "partition": Label("A partition of the input that this worker owns; gone when it is given up.", bound="the input's partitions"),
+    "rule": Label("A configured rule.", bound="the configured rules"),
+    "result": Label("What became of a trigger.", RESULTS),
+    "segment": Label("A configured segment.", bound="the configured segments"),
+    "change": Label("Whether a user came or went.", CHANGES),
     "target": Label("A configured target.", bound="the configured targets"),
     "outcome": Label("Whether what the target watches for has happened.", OUTCOMES),
     "model": Label("Which probability is judged: the published one, or the raw one before calibration.", MODELS),
@@ -131,6 +138,18 @@ METRICS: tuple[Spec, ...] = (
     _gauge("scoring", "profile_bytes", "Memory of their profiles."),
     _counter("scoring", "profile_evictions_total", "Users forgotten.", "reason", reasons=GONE),
     _gauge("scoring", "pending_decisions", "Decisions whose outcome is not known yet."),
+    # ---- segments and triggers
+    _counter(
+        "action",
+        "triggers_total",
+        "Triggers by what became of them; one that was held is counted again as it is settled.",
+        "rule",
+        "result",
+        "reason",
+        reasons=(NO_REASON, *GUARDS),
+    ),
+    _counter("action", "segment_changes_total", "Users who entered or left a segment.", "segment", "change"),
+    _gauge("action", "segment_members", "Users in a segment, of the partitions owned; looked at now and then.", "segment"),
     # ---- learning
     _counter("learning", "examples_total", "Matured examples published, by what came of the decision.", "target", "outcome"),
     _histogram("learning", "label_delay_seconds", "Event time between a decision and the publishing of its outcome.", DELAY_BOUNDS_S, "target"),
