@@ -179,7 +179,7 @@ def test_refused_clients_are_let_in_again(proxy: Proxy, topic: str, producer: Ma
     with pytest.raises(ConnectionRefusedError):
         connect(proxy).close()
     proxy.accept()
-    send(mine, topic, b"after")
+    send(producer(), topic, b"after")  # one that cannot take the cut connection for its own
     assert proxy.seen(Api.PRODUCE) == 3
 
 
