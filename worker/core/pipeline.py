@@ -316,5 +316,5 @@ class Pipeline:
         places = self.decisions.restore(np.array([row for row, _ in kept], dtype=np.int64), [record for _, record in kept])
         self.outcomes.resume(self.decisions, places, self.watermark.value)
         if self.action:
-            self.action.restore(row_of, changelog.action_records())
+            self.action.restore(row_of, changelog.action_records(), changelog.totals)
         self.announcements.wait_for(self.decisions, places)

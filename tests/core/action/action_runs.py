@@ -113,8 +113,8 @@ class ActionRun:
         self.pipeline.restore(changelog)
 
     def of_action(self) -> dict[bytes, bytes]:
-        """The changelog's records of segments and triggers."""
-        return {key: value for key, value in self.changelog.items() if key.startswith(b"a:")}
+        """The changelog's records of segments, triggers and experiments."""
+        return {key: value for key, value in self.changelog.items() if key.startswith((b"a:", b"r:"))}
 
 
 def acted(

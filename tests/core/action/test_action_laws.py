@@ -92,4 +92,4 @@ def test_scores_and_the_rest_of_the_changelog_are_the_same_without_segments_and_
     assert plain.scores == busy.scores
     assert (plain.segments, plain.triggers, plain.of_action()) == ({}, {}, {})
     zones = {key for key, value in busy.changelog.items() if value.strip(b'"').decode() in ZONES}
-    assert plain.changelog == {key: value for key, value in busy.changelog.items() if not key.startswith(b"a:") and key not in zones}
+    assert plain.changelog == {key: value for key, value in busy.changelog.items() if not key.startswith((b"a:", b"r:")) and key not in zones}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.core.action.action_runs import ActionRun, acted, plan, spoken
+from tests.core.action.action_runs import TRIGGERS, ActionRun, acted, plan, spoken
 from tests.core.shops import shop
 from worker.core.action.guards import REASONS
 
@@ -38,7 +38,11 @@ def test_every_change_of_segments_fits(run: ActionRun) -> None:
 
 
 def test_everything_remembered_fits(run: ActionRun) -> None:
-    records = [json.loads(value) for value in run.of_action().values()]
+    records = [json.loads(value) for key, value in run.of_action().items() if key.startswith(b"a:")]
+    totals = [json.loads(value) for key, value in run.of_action().items() if key.startswith(b"r:")]
+    assert {record["rule"] for record in totals} == set(TRIGGERS)
+    assert [error.message for record in totals for error in validator("totals").iter_errors(record)] == []
+    assert any("assigned" in record for record in records)
     assert any(record["held"] for record in records)
     assert any(record["fired"] for record in records)
     assert [error.message for record in records for error in validator("action").iter_errors(record)] == []

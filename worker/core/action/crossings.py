@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,20 +18,24 @@ from numpy.typing import NDArray
 from worker.core.action import interests
 from worker.core.action.consent import consent_of
 from worker.core.action.evaluation import evaluate
-from worker.core.action.guards import Guards, Held, Memory, Person, trigger_id
+from worker.core.action.guards import Guards, Held, Memory, Person, assigns, trigger_id
 from worker.core.action.local_time import quiet_until, zone_named
 from worker.core.action.moments import Followed, Turned, of_instants, score_id
 from worker.core.action.plan import Plan
 from worker.core.action.portraits import Moments
 from worker.core.action.records import Because, trigger_record
 from worker.core.action.state import ActionState
+from worker.core.labels.history import History
 from worker.core.labels.timers import Timers
 from worker.core.profiles import layout as at
 from worker.core.profiles.event_columns import PURCHASE
+from worker.core.profiles.profiles import Profiles
 from worker.core.scoring.scorecard import Scorecards
+from worker.core.uplift.assignments import Assignment, Experiments
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+_ORDER_TIMES = list(range(at.ORDER_TIMES, at.ORDER_TIMES + at.ORDER_RING))
 _Entry = tuple[int, int, str, bytes]  # instant, row, user id, record
 
 
@@ -80,11 +85,20 @@ class Crossings:
         self.reads = {latch.name: latch.reads for latch in plan.latches}
         self.order = {latch.name: number for number, latch in enumerate(plan.latches)}
         self.timers = Timers()
+        self.experiments = Experiments(plan.experiments)
+        state.experiments = frozenset(self.experiments.by_id)
 
     def resume(self) -> None:
         """Set the timers of what a restored state holds."""
         for row, memory in self.state.memory.items():
             self._wait_for(row, memory.held)
+            self.experiments.wait_for(row, memory.assigned)
+
+    def forget(self, rows: Ints, profiles: Profiles) -> None:
+        """Users in these rows are about to be forgotten: their outcomes are judged by what is known."""
+        for row in rows.tolist():
+            if assigned := self._assigned(row):
+                self.experiments.end(row, assigned, lambda rows, _: _latest(profiles.rows[rows[:, None], _ORDER_TIMES]), 2**62)
 
     def _wait_for(self, row: int, held: list[Held]) -> None:
         due = np.array([trigger.until_ms for trigger in held], dtype=np.int64)
@@ -99,6 +113,7 @@ class Crossings:
 
         out = Decided()
         decided: list[_Entry] = []
+        purchases = partial(_purchases, scene.turned.history)
         for row in sorted({*by_row, *(row for row, _ in instants)}):
             user = scene.user_of[row] or ""
             memory = self.state.memory.setdefault(row, Memory())
@@ -107,9 +122,10 @@ class Crossings:
                 if ends is not None:
                     ends.judge(row, user, memory, now_ms, decided)
                 if number < 0:
-                    memory.fired, memory.held = [], []
+                    self.experiments.end(row, memory.assigned, purchases, now_ms)
+                    memory.fired, memory.held, memory.assigned = [], [], []
                 else:
-                    decided.append((now_ms, row, user, self._judge(number, moment, user, memory, glimpse, scene)))
+                    decided.append((now_ms, row, user, self._judge(number, moment, row, user, memory, glimpse, scene)))
             if ends is not None:
                 ends.judge(row, user, memory, scene.turned.end_ms, decided)
             out.touched.add(row)
@@ -117,6 +133,7 @@ class Crossings:
                 self._wait_for(row, memory.held)
             else:
                 del self.state.memory[row]
+        out.touched.update(self.experiments.close(self._assigned, purchases, scene.turned.end_ms))
         decided.sort(key=lambda entry: entry[:2])
         out.records = [(user, record) for _, _, user, record in decided]
         return out
@@ -144,7 +161,7 @@ class Crossings:
                 instants.add((int(scene.turned.scored.row[moment]), until_ms))
         return instants
 
-    def _judge(self, number: int, moment: int, user: str, memory: Memory, glimpse: _Glimpse, scene: Scene) -> bytes:
+    def _judge(self, number: int, moment: int, row: int, user: str, memory: Memory, glimpse: _Glimpse, scene: Scene) -> bytes:
         """Take one crossing through the guards; gives its record."""
         scored, now_ms = scene.turned.scored, int(scene.decided_ms[moment])
         rule = self.plan.rules[self.plan.latches[number].name]
@@ -154,7 +171,15 @@ class Crossings:
         trigger = Held(rule.name, trigger_id(rule.name, user, score), score, int(scored.time_ms[moment]), now_ms, verdict.until_ms)
         if verdict.result == "held":
             memory.held.append(trigger)
+        if assigns(verdict):
+            self.experiments.cross(memory.assigned, row, rule.name, now_ms, held_out=verdict.reason == "holdout")
+        if verdict.result == "fired":
+            self.experiments.fire(memory.assigned, rule.name, now_ms)
         return trigger_record(rule, person, trigger, verdict, now_ms, glimpse.because.at(moment, self.reads[rule.name]))
+
+    def _assigned(self, row: int) -> list[Assignment]:
+        memory = self.state.memory.get(row)
+        return memory.assigned if memory else []
 
     def _holds(self, row: int, due_ms: int) -> bool:
         memory = self.state.memory.get(row)
@@ -172,6 +197,15 @@ class Crossings:
         """The zone that the user's events name, else the country's, else the configured one."""
         named = zone_named(labels.get(int(glimpse.zone[moment]), "")) if glimpse.zone[moment] else None
         return named or self.plan.zone_of_country.get(int(glimpse.country[moment])) or self.plan.zone
+
+
+def _purchases(history: History, rows: Ints, time_ms: Ints) -> Ints:
+    """The latest purchase of users (m) as known when the watermark had come to the given instants (m)."""
+    return _latest(history.columns_at(rows, time_ms, _ORDER_TIMES))
+
+
+def _latest(times: NDArray[np.float64]) -> Ints:
+    return np.asarray(times.max(axis=1), dtype=np.int64)
 
 
 class _Ends:
@@ -202,5 +236,7 @@ class _Ends:
             person = crossings._person(user, self.glimpse, moment, self.labels)
             stands, purchased_ms = bool(self.stands[held.rule][moment]), int(self.purchased_ms[moment])
             verdict = crossings.guards.judge_again(rule, held, person, memory, held.until_ms, stands=stands, purchased_ms=purchased_ms)
+            if verdict.result == "fired":
+                crossings.experiments.fire(memory.assigned, held.rule, held.until_ms)
             because = self.glimpse.because.at(moment, crossings.reads[held.rule])
             decided.append((held.until_ms, row, user, trigger_record(rule, person, held, verdict, held.until_ms, because)))

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from worker.core.action.consent import Consent
 from worker.core.action.local_time import local_day, quiet_until
 from worker.core.settings import DAY_MS
+from worker.core.uplift.assignments import Assignment
 
 Result = Literal["fired", "held", "suppressed"]
 REASONS = (
@@ -47,6 +48,7 @@ class Rule:
     expiry_ms: int
     holdout: float
     cancel_by_purchase: bool
+    window_ms: int = 7 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,14 @@ class Held:
 
 @dataclass(slots=True)
 class Memory:
-    """What one user's guards remember: what fired, as long as a cap or a cooldown asks, and what is held."""
+    """What is remembered of one user's crossings: what fired, as long as a cap or a cooldown asks, what is held, and the arms of experiments."""
 
     fired: list[tuple[int, str]] = field(default_factory=list)  # instant, rule
     held: list[Held] = field(default_factory=list)
+    assigned: list[Assignment] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.fired or self.held)
+        return bool(self.fired or self.held or self.assigned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,11 @@ def held_out(rule: Rule, user_id: str, seed: int) -> bool:
     """Whether a user belongs to those whom a rule never reaches: a stable hash, independent from rule to rule."""
     digest = blake2b(f"holdout\0{seed}\0{rule.name}\0{user_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") < rule.holdout * 2**64
+
+
+def assigns(verdict: Verdict) -> bool:
+    """Whether a crossing counts for the rule's experiment: nothing lasting but the holdout was in its way."""
+    return verdict.reason is None or verdict.reason not in REASONS[: REASONS.index("holdout")]
 
 
 class Guards:

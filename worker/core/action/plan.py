@@ -14,6 +14,7 @@ from worker.core.action.portraits import Portraits, Stages
 from worker.core.action.settings import ActionSettings, SegmentSettings, TriggerSettings, minute_of
 from worker.core.events.hashing import stable_hash
 from worker.core.settings import TargetSettings
+from worker.core.uplift.assignments import Experiment
 
 MOST_LATCHES = 62  # segments and rules of a configuration, each: a user's are the bits of one number
 
@@ -41,6 +42,12 @@ class Plan:
     limits: Limits
     zone: ZoneInfo
     zone_of_country: dict[int, ZoneInfo]  # by hash
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """One of each rule, in the order of the latches: whether it helps."""
+        ruled = [(self.rules[latch.name], latch.mark) for latch in self.latches]
+        return [Experiment(rule.name, rule.window_ms, rule.holdout, self.limits.seed, mark) for rule, mark in ruled]
 
 
 class PlanError(ValueError):
@@ -145,4 +152,4 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _rule(name: str, rule: TriggerSettings) -> Rule:
-    return Rule(name, rule.priority, rule.cap, rule.cap_days, rule.cooldown_ms, rule.expiry_ms, rule.holdout, rule.cancel_by_purchase)
+    return Rule(name, rule.priority, rule.cap, rule.cap_days, rule.cooldown_ms, rule.expiry_ms, rule.holdout, rule.cancel_by_purchase, rule.window_ms)

@@ -59,6 +59,9 @@ class TriggerSettings(Section):
     cooldown_ms: Duration = Field(written("0 min"), alias="cooldown", description="Least time between two triggers of this rule to one user.")
     holdout: float = Field(0.05, ge=0, lt=1, description="Share of users whom this rule never reaches, to compare with; by a stable hash of rule and user.")
     cancel_by_purchase: bool = Field(True, description="A purchase cancels a trigger that is held.")
+    window_ms: Positive = Field(
+        written("7 d"), alias="window", description="What users buy in this time after crossing is compared between treated and holdout."
+    )
 
 
 class ActionSettings(Section):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from worker.core.action import interests
 from worker.core.action.guards import Held, Memory
+from worker.core.uplift.assignments import Assignment
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -54,7 +55,13 @@ def read(value: bytes) -> Remembered:
         raise ValueError(f"it has {len(row) / 8:g} numbers, not {interests.WIDTH}")
     fired = [(int(at), str(name)) for at, name in record["fired"]]
     held = [Held(**{name: kind(entry[name]) for name, kind in _HELD.items()}) for entry in record["held"]]
-    return Remembered(row, list(map(str, record["segments"])), list(map(str, record["rules"])), list(map(str, record["known"])), Memory(fired, held))
+    return Remembered(
+        row,
+        list(map(str, record["segments"])),
+        list(map(str, record["rules"])),
+        list(map(str, record["known"])),
+        Memory(fired, held, [Assignment.of_record(entry) for entry in record.get("assigned", [])]),
+    )
 
 
 class ActionState:
@@ -71,6 +78,7 @@ class ActionState:
         self.rules_new: Ints = np.zeros(0, dtype=np.int64)  # those that no score of the user was held against yet, in a system that ran without them
         self.memory: dict[int, Memory] = {}
         self._texts: dict[tuple[int, int, int], bytes] = {}
+        self.experiments: frozenset[str] = frozenset()  # those that are configured
 
     def reserve(self, rows: int) -> None:
         """Make room for so many rows."""
@@ -116,12 +124,16 @@ class ActionState:
         self.segments_on[row] = bits_of(self.segments, record.segments)
         self.rules_on[row] = bits_of(self.rules, record.rules)
         held = [held for held in record.memory.held if held.rule in self.rules]
-        if memory := Memory(record.memory.fired, held):
+        assigned = [assignment for assignment in record.memory.assigned if assignment.experiment in self.experiments]
+        if memory := Memory(record.memory.fired, held, assigned):
             self.memory[row] = memory
 
 
 def _guards(memory: Memory) -> bytes:
-    return orjson.dumps({"fired": memory.fired, "held": [asdict(held) for held in memory.held]})[1:-1]
+    told: dict[str, Any] = {"fired": memory.fired, "held": [asdict(held) for held in memory.held]}
+    if memory.assigned:
+        told["assigned"] = [assignment.record() for assignment in memory.assigned]
+    return orjson.dumps(told)[1:-1]
 
 
 def names_of(names: Sequence[str], bits: int) -> list[str]:

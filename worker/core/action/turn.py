@@ -28,6 +28,7 @@ from worker.core.action.state import ActionState, Remembered, action_key, flags_
 from worker.core.profiles import layout as at
 from worker.core.profiles.profiles import Profiles
 from worker.core.scoring.scorecard import Scorecards
+from worker.core.uplift.assignments import Totals
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -142,16 +143,19 @@ class Action:
     def changes(self, profiles: Profiles) -> list[tuple[bytes, bytes | None]]:
         """The changelog records of everybody whose memory a turn changed."""
         rows = sorted(row for row in self._touched if profiles.user_of[row] is not None)
+        totals = self.crossings.experiments.changes()
         self.written()
-        return [(action_key(profiles.user_of[row] or ""), self.state.value(row)) for row in rows]
+        return [(action_key(profiles.user_of[row] or ""), self.state.value(row)) for row in rows] + totals
 
     def written(self) -> None:
         """What has changed so far need not be written any more."""
         self._touched.clear()
+        self.crossings.experiments.changed.clear()
 
     def forget(self, rows: Ints, profiles: Profiles, out: list[Keyed]) -> list[tuple[bytes, bytes | None]]:
         """Drop what is remembered of rows whose users are about to be forgotten; gives the tombstones of the changelog, adds those of segments to `out`."""
         self.state.reserve(len(profiles.rows))
+        self.crossings.forget(rows, profiles)
         self.state.forget(rows)
         self._touched.difference_update(rows.tolist())
         users = [user for row in rows.tolist() if (user := profiles.user_of[row]) is not None]
@@ -159,8 +163,9 @@ class Action:
             out += [(user, None) for user in users]
         return [(action_key(user), None) for user in users]
 
-    def restore(self, rows: Mapping[str, int], records: Mapping[str, Remembered]) -> None:
-        """Take over what the changelog says of users, given the rows of their profiles."""
+    def restore(self, rows: Mapping[str, int], records: Mapping[str, Remembered], totals: Mapping[str, Totals]) -> None:
+        """Take over what the changelog says of users, given the rows of their profiles, and of experiments."""
+        self.crossings.experiments.restore(totals)
         self.state.reserve(max(rows.values(), default=-1) + 1)
         for user, row in rows.items():
             self.state.restore(row, records.get(user))

@@ -1,7 +1,8 @@
 """The changelog: a partition's state as keyed records, so that whoever takes the partition over goes on where it stood.
 
-Five kinds of records, told apart by the first letter of the key: `u:` a user's profile, `a:` what segments and triggers remember of a user,
-`d:` a pending decision, `l:` the text behind a hash, and `p:` the partition's own state (watermark, outages, events that wait).
+Six kinds of records, told apart by the first letter of the key: `u:` a user's profile, `a:` what segments and triggers remember of a user,
+`d:` a pending decision, `l:` the text behind a hash, `r:` what came of a rule's users, and `p:` the partition's own state (watermark, outages, events that
+wait).
 The latest record of a key counts; a tombstone removes it.
 """
 
@@ -22,6 +23,7 @@ from worker.core.labels.decisions import SKIPPED, Decisions
 from worker.core.profiles import layout as at
 from worker.core.scoring.slots import LAYOUT, SLOTS
 from worker.core.state.sparse_rows import BITMAP, dense, is_sound, sparse
+from worker.core.uplift.assignments import Totals
 from worker.errors import ClickscoreError
 
 Change = tuple[bytes, bytes | None]
@@ -91,6 +93,7 @@ class Restored:
     decisions: dict[bytes, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     partition: dict[str, Any] = field(default_factory=dict)
+    totals: dict[str, Totals] = field(default_factory=dict)  # by experiment
     action: dict[str, bytes] = field(default_factory=dict)  # read where segments or triggers are configured
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
@@ -108,6 +111,9 @@ class Restored:
         elif kind == b"l:":
             if value is not None:
                 self._label(name, value)
+        elif kind == b"r:":
+            if value is not None:
+                self._totals(name, value)
         elif kind == PARTITION_KEY:
             self._partition(value)
         else:
@@ -190,6 +196,12 @@ class Restored:
             self.labels[int(name, 16)] = str(orjson.loads(value))
         except ValueError as error:
             raise _unreadable("a text", error, f"label {name}") from None
+
+    def _totals(self, name: str, value: bytes) -> None:
+        try:
+            self.totals[name] = Totals.of_record(self._loads(value, f"totals of experiment {name}"))
+        except (KeyError, ValueError) as error:
+            raise _unreadable("an experiment's totals", error, f"experiment {name}") from None
 
     def _partition(self, value: bytes | None) -> None:
         self.partition = {} if value is None else self._loads(value, "partition state")
