@@ -9,6 +9,7 @@ import hashlib
 import logging
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TextIO
@@ -32,6 +33,7 @@ class Logger:
         self._least = _severity(least)
         self._clock_s = clock_s
         self._repeats = Repeats()
+        self._lock = threading.Lock()  # the loop, the endpoint and every destination speak from threads of their own
         self.counted: Callable[[Level, bool], None] = lambda level, held_back: None  # called for every line
 
     def debug(self, event: str, **facts: Any) -> None:
@@ -52,14 +54,17 @@ class Logger:
 
     def say_held_back(self, everything: bool = False) -> None:
         """Say how many lines were held back of what nobody has spoken of since; everything, at the end."""
-        for level, event, lines in self._repeats.over(self._clock_s(), everything):
+        with self._lock:
+            over = list(self._repeats.over(self._clock_s(), everything))
+        for level, event, lines in over:
             getattr(self._write, level)("lines held back", of=event, lines=lines)
 
     def _say(self, level: Level, event: str, facts: dict[str, Any]) -> None:
         if _severity(level) < self._least:
             return
         if level != "debug":
-            before = self._repeats.passes(level, event, facts, self._clock_s())
+            with self._lock:
+                before = self._repeats.passes(level, event, facts, self._clock_s())
             if before is None:
                 self.counted(level, True)
                 return

@@ -130,6 +130,10 @@ class Metrics:
         """Have this called, in the reader's thread, whenever somebody is about to read."""
         self._asking.asked.append(tell)
 
+    def begin(self, name: str, *labels: str) -> None:
+        """Have a metric with these label values from now on, at zero: a rate needs the zero before the first one."""
+        self._child(name, labels)
+
     # ---- changes
 
     def add(self, name: str, count: float, *labels: str) -> None:

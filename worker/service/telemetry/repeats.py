@@ -9,7 +9,7 @@ from typing import Any
 
 BURST, PER_S = 10, 60.0  # so many lines of one kind in so much time
 KINDS_KEPT = 1_000
-DISTINCT = ("partition", "target", "topic", "role", "during")  # facts that make two lines of one event different things
+DISTINCT = ("partition", "target", "topic", "role", "during", "destination")  # facts that make two lines of one event different things
 
 Kind = tuple[Any, ...]
 

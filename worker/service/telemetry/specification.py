@@ -15,19 +15,21 @@ from worker.core.learning.drift import FEATURES
 from worker.core.learning.window import BINS, HISTOGRAM_EDGES
 
 PREFIX = "clickscore_"
-STEPS, ROLES = ("poll", "restore", "score", "send", "commit"), ("scorer", "trainer")
+STEPS, ROLES = ("poll", "restore", "score", "send", "commit"), ("scorer", "trainer", "deliver")
 DROP_REASONS, CAUSES, OUTCOMES, GONE = ("late", "duplicate"), ("event", "silence"), ("happened", "absent"), ("expired", "evicted")
 MODELS = ("published", "raw")
+FATES = ("delivered", "refused", "expired", "failed", "unreadable")
 RESULTS, CHANGES, NO_REASON = ("fired", "held", "suppressed"), ("entered", "left"), "none"
 
 STEP_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LATENCY_BOUNDS_S = (0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 RESTORE_BOUNDS_S = (0.05, 0.25, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+WAIT_BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 4 * 3600, 12 * 3600, 24 * 3600)
 DELAY_BOUNDS_S = tuple(hours * 3600 for hours in (1, 6, 12, 24, 48, 72, 168, 336, 720, 1440, 2160))
 SCORE_BOUNDS = HISTOGRAM_EDGES[1:-1]
 
 Kind = Literal["counter", "gauge", "histogram"]
-Part = Literal["process", "input", "partitions", "scoring", "action", "learning", "quality", "drift"]
+Part = Literal["process", "input", "partitions", "scoring", "action", "learning", "quality", "drift", "delivery"]
 
 PARTS: dict[Part, str] = {
     "process": "The process",
@@ -38,6 +40,7 @@ PARTS: dict[Part, str] = {
     "learning": "Learning and models",
     "quality": "Quality of the probabilities",
     "drift": "Drift",
+    "delivery": "Delivery of triggers",
 }
 
 
@@ -54,7 +57,7 @@ LABELS: dict[str, Label] = {
     "version": Label("The program's version.", bound="one a process"),
     "python": Label("The version of Python.", bound="one a process"),
     "level": Label("How severe the line is.", ("debug", "info", "warning", "error")),
-    "role": Label("Which member of the process: the one that scores, or the one that trains.", ROLES),
+    "role": Label("Which member of the process: the one that scores, the one that trains, or the ones that deliver.", ROLES),
     "reason": Label("The code of the reason; those of dead letters are listed on the page of events.", bound="the codes of the program"),
     "cause": Label("What a score or a decision was made at: an event, or a mark of silence.", CAUSES),
     "step": Label("A part of a turn.", STEPS),
@@ -68,6 +71,8 @@ LABELS: dict[str, Label] = {
     "model": Label("Which probability is judged: the published one, or the raw one before calibration.", MODELS),
     "bin": Label(f"One of {BINS} bins of equal weight, the lowest probabilities first.", tuple(str(number) for number in range(1, BINS + 1))),
     "feature": Label("A feature, named as in a score's reasons; those of the calendar and crosses are left out.", FEATURES),
+    "destination": Label("A configured destination, of a worker that delivers.", bound="the configured destinations"),
+    "fate": Label("What became of a trigger at a destination; all but delivered are dead letters.", FATES),
 }
 
 
@@ -189,6 +194,13 @@ METRICS: tuple[Spec, ...] = (
     _gauge("drift", "score_drift_psi", "The same of the published probabilities.", "target"),
     _gauge("drift", "drift_scores", "Scores at events that the last day is judged by, a sample."),
     _gauge("drift", "drift_reference_scores", "Scores at events that the week before is known by."),
+    # ---- delivery
+    _counter("delivery", "deliveries_total", "Triggers whose fate at a destination was decided.", "destination", "fate"),
+    _counter("delivery", "delivery_retries_total", "Requests that failed, or were put off by the destination, and are made again.", "destination"),
+    _histogram("delivery", "delivery_delay_seconds", "From the moment a trigger fired to the answer that took it.", WAIT_BOUNDS_S, "destination"),
+    _gauge("delivery", "delivery_queue_records", "Triggers read whose fate is not decided.", "destination"),
+    _gauge("delivery", "delivery_lag_records", "Offsets of the triggers' topic that the destination's group has not read; 0 when all were.", "destination"),
+    _gauge("delivery", "delivery_circuit_state", "The circuit breaker: 0 closed, 1 half-open, 2 open.", "destination"),
 )
 
 BY_NAME = {spec.name: spec for spec in METRICS}

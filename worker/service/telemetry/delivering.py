@@ -1,0 +1,65 @@
+"""What happened to triggers on their way to destinations: a part of happenings.py, by the same rules. Each destination tells from a thread of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from worker.service.clock import Clock
+from worker.service.telemetry.logging import Logger
+from worker.service.telemetry.metrics import Metrics
+from worker.service.telemetry.specification import FATES
+
+CIRCUIT_STATES = ("closed", "half_open", "open")
+
+
+class DeliveryHappenings:
+    """Happenings of delivery; what they need is Happenings' own."""
+
+    _log: Logger
+    _metrics: Metrics
+    _clock: Clock
+
+    def destination_opened(self, destination: str, form: str, rules: Iterable[str]) -> None:
+        """A destination is about to be delivered to: its metrics begin at zero, before any thread of it runs."""
+        for fate in FATES:
+            self._metrics.begin("deliveries_total", destination, fate)
+        for name in ("delivery_retries_total", "delivery_delay_seconds", "delivery_queue_records", "delivery_lag_records", "delivery_circuit_state"):
+            self._metrics.begin(name, destination)
+        self._log.info("destination opened", destination=destination, form=form, rules=list(rules) or "all")
+
+    def triggers_delivered(self, destination: str, fired_ms: Iterable[int]) -> None:
+        """A destination took triggers, that fired at these Unix times."""
+        now_ms = self._clock.now_ms()
+        for at_ms in fired_ms:
+            self._metrics.add("deliveries_total", 1, destination, "delivered")
+            self._metrics.observe_one("delivery_delay_seconds", max(0.0, (now_ms - at_ms) / 1000), destination)
+
+    def trigger_undelivered(self, destination: str, fate: str, detail: str, trigger_id: str) -> None:
+        """A trigger will not be delivered; it becomes a dead letter."""
+        self._metrics.add("deliveries_total", 1, destination, fate)
+        self._log.warning("trigger not delivered", destination=destination, fate=fate, detail=detail, trigger_id=trigger_id)
+
+    def delivery_put_off(self, destination: str, why: str, triggers: int) -> None:
+        """A request failed; what it carried waits for another try."""
+        self._metrics.add("delivery_retries_total", 1, destination)
+        self._log.info("delivery put off", destination=destination, why=why, triggers=triggers)
+
+    def circuit_changed(self, destination: str, state: str, why: str) -> None:
+        """The circuit breaker of a destination has opened, lets one request through, or has closed."""
+        self._metrics.set("delivery_circuit_state", CIRCUIT_STATES.index(state), destination)
+        say = self._log.warning if state == "open" else self._log.info
+        say("circuit " + state.replace("_", "-"), destination=destination, why=why)
+
+    def deliveries_waiting(self, destination: str, triggers: int, unread: Mapping[object, int]) -> None:
+        """A look at what is not decided yet, and at what was not read."""
+        self._metrics.set("delivery_queue_records", triggers, destination)
+        self._metrics.set("delivery_lag_records", sum(unread.values()), destination)
+
+    def secret_changed(self, destination: str) -> None:
+        """A secret was read anew from its file, which had changed."""
+        self._log.info("secret read anew", destination=destination)
+
+    def secret_unusable(self, destination: str, error: Exception) -> None:
+        """The file of a secret has changed and cannot be used; what it held before stays in force."""
+        why = error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error)
+        self._log.error("secret unusable", destination=destination, error=why)
