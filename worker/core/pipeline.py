@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.core.action.crossings import Outcome
 from worker.core.action.moments import Turned
 from worker.core.action.plan import Plan
 from worker.core.action.traces import FURTHER, traces_of
@@ -73,6 +74,8 @@ class Turn:
     outages: list[Outage] = field(default_factory=list)  # found to have ended in this turn
     segments: list[tuple[str, bytes | None]] = field(default_factory=list)  # user id, record; None is a tombstone
     triggers: list[tuple[str, bytes]] = field(default_factory=list)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)  # of the triggers: rule, result, reason
+    memberships: Counter[tuple[str, str]] = field(default_factory=Counter)  # segment, "entered" or "left"
 
 
 class Pipeline:
@@ -207,7 +210,7 @@ class Pipeline:
             chances = self.scoring.chances_with(scorecards)
             turned = Turned(traces, reached, applied, history, scored, sources, silent, chances, start_ms, end_ms)
             acted = self.action.take(turned, self.profiles, self.state.labels, scorecards)
-            turn.segments, turn.triggers = acted.segments, acted.triggers
+            turn.segments, turn.triggers, turn.outcomes, turn.memberships = acted.segments, acted.triggers, acted.outcomes, acted.memberships
         self._forget(turn, "expired", expired)
         self._forget(turn, "evicted", self._surplus())
         if self.keep_changes:

@@ -6,7 +6,7 @@ asked, because when quiet hours end depends on the instant and the zone alone; i
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from worker.core.action import interests
 from worker.core.action.consent import consent_of
 from worker.core.action.evaluation import evaluate
-from worker.core.action.guards import Guards, Held, Memory, Person, assigns, trigger_id
+from worker.core.action.guards import Guards, Held, Memory, Person, Verdict, assigns, trigger_id
 from worker.core.action.local_time import quiet_until, zone_named
 from worker.core.action.moments import Followed, Turned, of_instants, score_id
 from worker.core.action.plan import Plan
@@ -35,6 +35,7 @@ from worker.core.uplift.assignments import Assignment, Experiments
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Outcome = tuple[str, str, str | None]  # rule, result, reason
 _ORDER_TIMES = list(range(at.ORDER_TIMES, at.ORDER_TIMES + at.ORDER_RING))
 _Entry = tuple[int, int, str, bytes]  # instant, row, user id, record
 
@@ -58,8 +59,19 @@ class Scene:
 class Decided:
     """What a turn's crossings came to, and the rows whose memory changed."""
 
-    records: list[tuple[str, bytes]] = field(default_factory=list)
+    entries: list[_Entry] = field(default_factory=list)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
     touched: set[int] = field(default_factory=set)
+
+    def add(self, now_ms: int, row: int, user: str, rule: str, verdict: Verdict, record: bytes) -> None:
+        """One more decision."""
+        self.entries.append((now_ms, row, user, record))
+        self.outcomes[rule, verdict.result, verdict.reason] += 1
+
+    @property
+    def records(self) -> list[tuple[str, bytes]]:
+        """User ids and records, in the order of time."""
+        return [(user, record) for _, _, user, record in sorted(self.entries, key=lambda entry: entry[:2])]
 
 
 @dataclass(slots=True)
@@ -112,7 +124,6 @@ class Crossings:
         ends = _Ends(self, sorted(instants), scene) if instants else None
 
         out = Decided()
-        decided: list[_Entry] = []
         purchases = partial(_purchases, scene.turned.history)
         for row in sorted({*by_row, *(row for row, _ in instants)}):
             user = scene.user_of[row] or ""
@@ -120,22 +131,20 @@ class Crossings:
             for moment, number in by_row.get(row, ()):
                 now_ms = int(scene.decided_ms[moment])
                 if ends is not None:
-                    ends.judge(row, user, memory, now_ms, decided)
+                    ends.judge(row, user, memory, now_ms, out)
                 if number < 0:
                     self.experiments.end(row, memory.assigned, purchases, now_ms)
                     memory.fired, memory.held, memory.assigned = [], [], []
                 else:
-                    decided.append((now_ms, row, user, self._judge(number, moment, row, user, memory, glimpse, scene)))
+                    self._judge(number, moment, user, memory, glimpse, scene, out)
             if ends is not None:
-                ends.judge(row, user, memory, scene.turned.end_ms, decided)
+                ends.judge(row, user, memory, scene.turned.end_ms, out)
             out.touched.add(row)
             if memory:
                 self._wait_for(row, memory.held)
             else:
                 del self.state.memory[row]
         out.touched.update(self.experiments.close(self._assigned, purchases, scene.turned.end_ms))
-        decided.sort(key=lambda entry: entry[:2])
-        out.records = [(user, record) for _, _, user, record in decided]
         return out
 
     def _by_row(self, crossed: Flags, scene: Scene) -> dict[int, list[tuple[int, int]]]:
@@ -161,9 +170,9 @@ class Crossings:
                 instants.add((int(scene.turned.scored.row[moment]), until_ms))
         return instants
 
-    def _judge(self, number: int, moment: int, row: int, user: str, memory: Memory, glimpse: _Glimpse, scene: Scene) -> bytes:
-        """Take one crossing through the guards; gives its record."""
-        scored, now_ms = scene.turned.scored, int(scene.decided_ms[moment])
+    def _judge(self, number: int, moment: int, user: str, memory: Memory, glimpse: _Glimpse, scene: Scene, out: Decided) -> None:
+        """Take one crossing through the guards."""
+        row, scored, now_ms = int(scene.turned.scored.row[moment]), scene.turned.scored, int(scene.decided_ms[moment])
         rule = self.plan.rules[self.plan.latches[number].name]
         score = score_id(self.partition, scored, moment)
         person = self._person(user, glimpse, moment, scene.labels)
@@ -175,7 +184,8 @@ class Crossings:
             self.experiments.cross(memory.assigned, row, rule.name, now_ms, held_out=verdict.reason == "holdout")
         if verdict.result == "fired":
             self.experiments.fire(memory.assigned, rule.name, now_ms)
-        return trigger_record(rule, person, trigger, verdict, now_ms, glimpse.because.at(moment, self.reads[rule.name]))
+        record = trigger_record(rule, person, trigger, verdict, now_ms, glimpse.because.at(moment, self.reads[rule.name]))
+        out.add(now_ms, row, user, rule.name, verdict, record)
 
     def _assigned(self, row: int) -> list[Assignment]:
         memory = self.state.memory.get(row)
@@ -226,7 +236,7 @@ class _Ends:
         self.purchased_ms = moments.profile(at.LAST_OF + PURCHASE)
         self.glimpse = crossings._glimpse(moments, scene.labels)
 
-    def judge(self, row: int, user: str, memory: Memory, before_ms: int, decided: list[_Entry]) -> None:
+    def judge(self, row: int, user: str, memory: Memory, before_ms: int, out: Decided) -> None:
         """Judge a user's held triggers whose quiet hours end before an instant again, in the order of time and priority."""
         crossings = self.crossings
         while due := [held for held in memory.held if held.until_ms < before_ms]:
@@ -239,4 +249,4 @@ class _Ends:
             if verdict.result == "fired":
                 crossings.experiments.fire(memory.assigned, held.rule, held.until_ms)
             because = self.glimpse.because.at(moment, crossings.reads[held.rule])
-            decided.append((held.until_ms, row, user, trigger_record(rule, person, held, verdict, held.until_ms, because)))
+            out.add(held.until_ms, row, user, rule.name, verdict, trigger_record(rule, person, held, verdict, held.until_ms, because))

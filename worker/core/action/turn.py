@@ -11,13 +11,14 @@ of its event, or at the mark in silence; so a partition's decisions never go bac
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action.crossings import Crossings, Scene
+from worker.core.action.crossings import Crossings, Outcome, Scene
 from worker.core.action.evaluation import evaluate
 from worker.core.action.latches import follow
 from worker.core.action.moments import Followed, Turned, born, decided_ms, follow_events, of_scores, score_id
@@ -41,6 +42,8 @@ class Acted:
 
     segments: list[Keyed] = field(default_factory=list)
     triggers: list[tuple[str, bytes]] = field(default_factory=list)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)  # of the triggers
+    memberships: Counter[tuple[str, str]] = field(default_factory=Counter)  # segment, "entered" or "left"
 
 
 class Action:
@@ -70,7 +73,7 @@ class Action:
         rules = follow(scored.row, new, when, stay, flags_of(state.rules_on[scored.row], len(when)))
         scene = Scene(turned, followed, moments, new, decided_ms(turned), profiles.user_of, labels, cards, self.absent)
         decided = self.crossings.of_turn(rules.on & ~rules.before & ~self._unheard_of(turned, new), scene)
-        out.triggers = decided.records
+        out.triggers, out.outcomes = decided.records, decided.outcomes
 
         state.rules_on[scored.row[rules.last]] = packed(rules.on[:, rules.last])
         self._keep(turned, followed)
@@ -104,6 +107,7 @@ class Action:
             if bits == before:
                 continue
             entered, left = (names_of(state.segments, mask) for mask in (bits & ~before, before & ~bits))
+            out.memberships.update([*((name, "entered") for name in entered), *((name, "left") for name in left)])
             why = [{name: because.at(moment, latch_of[name].reads) for name in names} for names in (entered, left)]
             record = segment_record(user, score_id(self.partition, scored, moment), int(scored.time_ms[moment]), names_of(state.segments, bits), *why)
             out.segments.append((user, record))
@@ -146,6 +150,10 @@ class Action:
         totals = self.crossings.experiments.changes()
         self.written()
         return [(action_key(profiles.user_of[row] or ""), self.state.value(row)) for row in rows] + totals
+
+    def members(self) -> dict[str, int]:
+        """How many users are in each segment."""
+        return {name: int((self.state.segments_on >> number & 1).sum()) for number, name in enumerate(self.state.segments)}
 
     def written(self) -> None:
         """What has changed so far need not be written any more."""

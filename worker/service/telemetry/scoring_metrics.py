@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from worker.core.labels.decisions import Scored
     from worker.core.labels.examples import Example
     from worker.core.labels.tallies import Tally
+    from worker.core.pipeline import Pipeline
     from worker.service.telemetry.happenings import Committed
 
 AT_ONCE, AT_MOST_S = 6_000, 1.0  # scores, examples and records that wait, and for how long; whoever reads the metrics does not wait
@@ -44,6 +46,7 @@ class ScoringMetrics:
         self._clock = clock
         self._monitor: Monitor | None = None
         self._reported_s = clock.elapsed_s()
+        self._pipelines: Mapping[int, Pipeline] = {}  # none where there was no turn since the last report
         self._nothing_unread_ms: dict[int, int] = {}  # by partition: when that was last so
         self._owned: frozenset[int] = frozenset()
         self._lock = threading.Lock()  # of what waits and of the monitor
@@ -60,13 +63,22 @@ class ScoringMetrics:
             reached_ms = pipelines[partition].watermark.value
             if reached_ms >= 0:
                 metrics.set("watermark_timestamp_seconds", reached_ms / 1000, str(partition))
+        self._pipelines = pipelines
         self._wait(done)
-        now_s = self._clock.elapsed_s()
-        if self._waiting.number >= AT_ONCE or now_s - self._waiting.since_s >= AT_MOST_S:
+        if self._waiting.number >= AT_ONCE:
             self.bring_up_to_date()
-        if now_s - self._reported_s >= REPORT_EVERY_S:
-            self._reported_s = now_s
-            self._report()
+
+    def progressed(self) -> None:
+        """The loop has come round, with a turn or without."""
+        now_s = self._clock.elapsed_s()
+        if self._waiting.number and now_s - self._waiting.since_s >= AT_MOST_S:
+            self.bring_up_to_date()
+        if self._pipelines and now_s - self._reported_s >= REPORT_EVERY_S:
+            self._reported_s, pipelines, self._pipelines = now_s, self._pipelines, {}
+            with self._lock:
+                if self._monitor:
+                    self._monitor.report()
+            self._count_members(pipelines)
 
     def bring_up_to_date(self) -> None:
         """Count what waits."""
@@ -110,10 +122,12 @@ class ScoringMetrics:
             self._metrics.add("examples_total", len(delays_ms), target, "happened" if outcome else "absent")
             self._metrics.observe("label_delay_seconds", np.array(delays_ms) / 1000, target)
 
-    def _report(self) -> None:
-        with self._lock:
-            if self._monitor:
-                self._monitor.report()
+    def _count_members(self, pipelines: Mapping[int, Pipeline]) -> None:
+        members: Counter[str] = Counter()
+        for pipeline in pipelines.values():
+            members.update(pipeline.action.members() if pipeline.action else {})
+        for segment, count in members.items():
+            self._metrics.set("segment_members", count, segment)
 
     def lag_seen(self, offsets: Mapping[int, int], newest_ms: Mapping[int, int]) -> None:
         """How many offsets of each partition were unread just now, and when the last record that was read had been written.
