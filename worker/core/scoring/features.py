@@ -7,6 +7,7 @@ the session over if the gap has passed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -147,9 +148,8 @@ def bins_of(columns: Floats, time_ms: Ints, silent: Flags, session_gap_ms: int, 
     time = np.maximum(time_ms, columns[at.LAST]).astype(np.float64)  # a late event is scored at the latest one's time
     _grade(bins[1 : 1 + len(GRADED)], columns, time, session_gap_ms)
     _tell(places, columns, time, session_gap_ms, season, holidays)
-    mixed = {name: _mix(columns[column].astype(np.uint64), np.uint64(0)) for name, column in HASHED_COLUMNS.items()}
-    for slot in SLOTS[_WEIGHTLESS.stop :]:
-        places[slot.name][:] = _cross(slot, places, columns, mixed) if slot.kind == "cross" else _fit(mixed[slot.name], slot.size)
+    _combine(bins)
+    _fold_texts(bins, columns)
     known = bins[_WEIGHTLESS] != 0
     bins += _BASES
     bins[_WEIGHTLESS] *= known
@@ -163,28 +163,51 @@ def _mix(value: NDArray[np.uint64], into: NDArray[np.uint64] | np.uint64) -> NDA
     return np.asarray(mixed ^ (mixed >> MIX[2]))
 
 
-def _fit(mixed: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+def _fit(mixed: NDArray[np.uint64], size: np.uint64 | NDArray[np.uint64]) -> NDArray[np.uint64]:
     """A place in a hashed slot, whose size is a power of two: the remainder is the lowest bits."""
-    return mixed & np.uint64(size - 1)
+    return mixed & (size - np.uint64(1))
 
 
 def hashed_bins(slot_name: str, codes: Floats | NDArray[np.uint64]) -> Ints:
     """The place within a hashed slot of each hash."""
-    return _fit(_mix(codes.astype(np.uint64), np.uint64(0)), SLOT_OF[slot_name].size).astype(np.int64)
+    return _fit(_mix(codes.astype(np.uint64), np.uint64(0)), np.uint64(SLOT_OF[slot_name].size)).astype(np.int64)
 
 
-def _cross(slot: Slot, places: Mapping[str, Bins], columns: Floats, mixed: Mapping[str, NDArray[np.uint64]]) -> Bins | NDArray[np.uint64]:
-    """The places of a cross, from those of its parts and from the mixed hashes of the texts among them."""
-    first, *others = slot.parts
-    if is_dense(slot.parts, slot.size):
-        place = places[first]
-        for part in others:
-            place = place * np.int32(SLOT_OF[part].size) + places[part]
-        return place
-    fold = mixed[first] if first in _HASHED else _mix(places[first].astype(np.uint64), np.uint64(0))
-    for part in others:
-        fold = _mix((columns[HASHED_COLUMNS[part]] if part in _HASHED else places[part]).astype(np.uint64), fold)
-    return _fit(fold, slot.size)
+@dataclass(frozen=True, slots=True)
+class _Crosses:
+    """Crosses by falling number of parts, so that the nth parts are those of the first rows."""
+
+    slots: list[int]
+    parts: list[list[int]]  # of the first parts, the second ones and so on: where they are found
+    sizes: list[NDArray[np.int32]]  # and how many places each of them has, a column
+
+    @classmethod
+    def of(cls, slots: Sequence[Slot], place: Mapping[str, int]) -> _Crosses:
+        slots = sorted(slots, key=lambda slot: -len(slot.parts))
+        nth = [[slot.parts[n] for slot in slots if len(slot.parts) > n] for n in range(len(slots[0].parts))]
+        sizes = [np.array([[SLOT_OF[part].size] for part in parts], dtype=np.int32) for parts in nth]
+        return cls([SLOT_NUMBER[slot.name] for slot in slots], [[place[part] for part in parts] for parts in nth], sizes)
+
+
+def _combine(bins: Bins) -> None:
+    """The places of the crosses that have one for every combination, from those of their parts: `bins` int32[slots, n]."""
+    place = bins[_DENSE.parts[0]]
+    for parts, sizes in zip(_DENSE.parts[1:], _DENSE.sizes[1:], strict=True):
+        first = place[: len(parts)]
+        first *= sizes
+        first += bins[parts]
+    bins[_DENSE.slots] = place
+
+
+def _fold_texts(bins: Bins, columns: Floats) -> None:
+    """The places of hashed slots, and of the crosses with hashed ones: `bins` int32[slots, n]."""
+    texts = columns[list(HASHED_COLUMNS.values())].astype(np.uint64)
+    bins[_TEXT_SLOTS] = _fit(_mix(texts, np.uint64(0)), _TEXT_SIZES)
+    values = np.concatenate([texts, bins[_FOLDED_PLACES].astype(np.uint64)])
+    folded = _mix(values[_FOLDED.parts[0]], np.uint64(0))
+    for parts in _FOLDED.parts[1:]:
+        folded[: len(parts)] = _mix(values[parts], folded[: len(parts)])
+    bins[_FOLDED.slots] = _fit(folded, _FOLDED_SIZES)
 
 
 def _fold(parts: Sequence[str], values: Mapping[str, Ints]) -> NDArray[np.uint64]:
@@ -232,3 +255,15 @@ def is_dense(parts: tuple[str, ...], size: int) -> bool:
     for part in parts:
         combinations *= SLOT_OF[part].size
     return combinations == size
+
+
+_CROSSED = [slot for slot in SLOTS if slot.kind == "cross"]
+_DENSE = _Crosses.of([slot for slot in _CROSSED if is_dense(slot.parts, slot.size)], SLOT_NUMBER)
+# Folded are, one below the other, the hashes of the texts and the places of some slots.
+_TO_FOLD = [slot for slot in _CROSSED if not is_dense(slot.parts, slot.size)]
+_TEXT_SLOTS = [SLOT_NUMBER[name] for name in HASHED_COLUMNS]
+_TEXT_SIZES = np.array([[SLOT_OF[name].size] for name in HASHED_COLUMNS], dtype=np.uint64)
+_FOLDED_NAMES = list(dict.fromkeys(part for slot in _TO_FOLD for part in slot.parts if part not in _HASHED))
+_FOLDED_PLACES = [SLOT_NUMBER[name] for name in _FOLDED_NAMES]
+_FOLDED = _Crosses.of(_TO_FOLD, {name: place for place, name in enumerate([*HASHED_COLUMNS, *_FOLDED_NAMES])})
+_FOLDED_SIZES = np.array([[SLOTS[slot].size] for slot in _FOLDED.slots], dtype=np.uint64)
