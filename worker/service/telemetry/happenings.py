@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.service.clock import Clock
+from worker.service.telemetry.delivering import DeliveryHappenings
 from worker.service.telemetry.learning import LearningHappenings
 from worker.service.telemetry.logging import Logger
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.scoring_metrics import ScoringMetrics
+from worker.service.telemetry.specification import NO_REASON
 from worker.service.watch import Watch
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class _Sum:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-class Happenings(LearningHappenings):
+class Happenings(LearningHappenings, DeliveryHappenings):
     """The log and the metrics of one worker, and what is to be seen of it from outside."""
 
     def __init__(self, log: Logger, metrics: Metrics, clock: Clock, watch: Watch | None = None) -> None:
@@ -203,6 +205,10 @@ class Happenings(LearningHappenings):
                     so_far.dropped[reason] += count
             for reason, count in turn.forgotten.items():
                 metrics.add("profile_evictions_total", count, reason)
+            for (rule, result, why), count in turn.outcomes.items():
+                metrics.add("triggers_total", count, rule, result, why or NO_REASON)
+            for (segment, change), count in turn.memberships.items():
+                metrics.add("segment_changes_total", count, segment, change)
         metrics.add("events_read_total", done.read)
         metrics.add("events_scored_total", events)
         metrics.add("scores_total", events, "event")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -73,10 +74,11 @@ class ScoringMetrics:
         if self._waiting.number and now_s - self._waiting.since_s >= AT_MOST_S:
             self.bring_up_to_date()
         if self._pipelines and now_s - self._reported_s >= REPORT_EVERY_S:
-            self._reported_s, self._pipelines = now_s, {}
+            self._reported_s, pipelines, self._pipelines = now_s, self._pipelines, {}
             with self._lock:
                 if self._monitor:
                     self._monitor.report()
+            self._count_members(pipelines)
 
     def bring_up_to_date(self) -> None:
         """Count what waits."""
@@ -119,6 +121,13 @@ class ScoringMetrics:
         for (target, outcome), delays_ms in waited_ms.items():
             self._metrics.add("examples_total", len(delays_ms), target, "happened" if outcome else "absent")
             self._metrics.observe("label_delay_seconds", np.array(delays_ms) / 1000, target)
+
+    def _count_members(self, pipelines: Mapping[int, Pipeline]) -> None:
+        members: Counter[str] = Counter()
+        for pipeline in pipelines.values():
+            members.update(pipeline.action.members() if pipeline.action else {})
+        for segment, count in members.items():
+            self._metrics.set("segment_members", count, segment)
 
     def lag_seen(self, offsets: Mapping[int, int], newest_ms: Mapping[int, int]) -> None:
         """How many offsets of each partition were unread just now, and when the last record that was read had been written.
