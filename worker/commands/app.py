@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "profile": "Tell what is known of a user.",
     "segments": "List segments and their members, try them out, or export an audience.",
     "triggers": "Try rules out over files of events.",
+    "report": "Say whether the rules helped, beside users whom they never reach.",
     "tap": "Print the records of a topic.",
     "topics": "Create the topics on Kafka, or check them.",
     "deadletters": "List the records that could not be scored, or send them to the input again.",

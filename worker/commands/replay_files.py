@@ -43,7 +43,7 @@ def run_replay(settings: Settings, files: Sequence[Path], out: Path | None, repo
     for line in summary_lines(replay):
         print(line, file=told)
     if report is not None:
-        with _refusing(report):
+        with refusing(report):
             report.write_text(render(replay_report(replay, name)), encoding="utf-8")
         print(f"report: {report}", file=told)
 
@@ -67,7 +67,7 @@ def output(path: Path) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with _refusing(path), path.open("wb") as file:
+    with refusing(path), path.open("wb") as file:
         if path.suffix == ".gz":  # no file name and no time of day within: the same scores give the same file
             with gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0) as packed:
                 yield packed  # type: ignore[misc]
@@ -76,7 +76,8 @@ def output(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _refusing(path: Path) -> Iterator[None]:
+def refusing(path: Path) -> Iterator[None]:
+    """Say of a file that cannot be written what to do."""
     try:
         yield
     except FileNotFoundError:

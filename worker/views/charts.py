@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from worker.core.uplift.effects import Effect
 from worker.views import figures
 from worker.views.report_data import TargetReport
 
@@ -125,6 +126,25 @@ def loss_by_day(target: TargetReport) -> str:
         parts.append(_rect(start, TOP, end - start, BOTTOM - TOP, "touch", tip))
     better = sum(first < second for _, first, second, _ in days)
     return _svg("Log-loss by day", f"Log-loss of {len(days)} days beside that of the base rate; on {better} of them the scores were better.", parts)
+
+
+def uplift(effects: Sequence[Effect]) -> str:
+    """The uplift of each rule with its interval, a line a rule; at the dashed line a rule changes nothing."""
+    known = [effect for effect in effects if math.isfinite(effect.low)]
+    if not known:
+        return _nothing("Uplift")
+    room = _round_up(max(abs(side) for effect in known for side in (effect.low, effect.high)))
+    x, height = Axis(-room, room, LEFT + 70, RIGHT), 40 + 34 * len(known)
+    parts = [_line([(x.at(0), TOP), (x.at(0), height - 30)], "ideal")]
+    ticks = {tick: f"{tick * 100:+.3g}".replace("-", "−") if tick else "0" for tick in (-room, -room / 2, 0.0, room / 2, room)}
+    parts += [_text(min(x.at(tick), RIGHT - 12), height - 12, text, "tick middle") for tick, text in ticks.items()]
+    for number, effect in enumerate(known):
+        y = TOP + 16 + 34 * number
+        tip = f"{effect.rule}: {effect.uplift * 100:+.2f} points, {effect.low * 100:+.2f} to {effect.high * 100:+.2f}"
+        parts.append(_text(LEFT + 60, y + 4, effect.rule[:18], "tick end"))
+        parts.append(_line([(x.at(effect.low), y), (x.at(effect.high), y)], "interval"))
+        parts.append(f'<circle class="mark" cx="{x.at(effect.uplift):.1f}" cy="{y}" r="4.5">{_tip(tip)}</circle>')
+    return _svg("Uplift", f"Uplift of {len(known)} rules in percentage points, with 95 % intervals.", parts, height)
 
 
 def _frame(x: Axis | None, y: Axis, names: tuple[str, str], say: tuple[Say, Say], floor: float) -> Iterator[str]:

@@ -1,0 +1,83 @@
+"""`clickscore report`: totals of partitions, added up, in words, for programs and on a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import orjson
+import pytest
+
+from tests.commands.kafka_commands import run, said
+from worker.configuration import load
+from worker.core.uplift.assignments import Totals, totals_key
+from worker.log.contract import Message
+from worker.log.embedded import EmbeddedLog
+from worker.service.topics import create_topics
+
+CONFIGURATION = """\
+[triggers.hurry]
+when = "sessions >= 1"
+holdout = 0.2
+[triggers.later]
+when = "sessions >= 2"
+[triggers.always]
+when = "sessions >= 3"
+holdout = 0.0
+"""
+AT = ("--embedded", "clickscore.db", "--config", "clickscore.toml")
+PARTS = (Totals(1, 1), Totals(4_000, 1_000, 4_000, 1_000, 600, 100, 3_000), Totals(4_000, 1_000, 4_000, 1_000, 600, 100, 3_000))
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log of two partitions with totals, the first written twice, and of another experiment of the rule's."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clickscore.toml").write_text(CONFIGURATION)
+    settings = load(tmp_path / "clickscore.toml", ()).settings
+    assert settings.plan
+    experiment = settings.plan.experiments[1]
+    assert experiment.rule == "hurry"
+    log = EmbeddedLog(tmp_path / "clickscore.db")
+    create_topics(log, settings, 2)
+    for partition, totals in zip((0, 0, 1), PARTS, strict=True):
+        log.append(settings.topics.profiles, [Message(orjson.dumps(totals.record(experiment)), totals_key(experiment.id), partition=partition)])
+    log.append(settings.topics.profiles, [Message(orjson.dumps(PARTS[1].record(experiment)), totals_key("00000000"), partition=1)])
+    log.close()
+    return tmp_path
+
+
+def test_every_rule_has_a_line_with_what_is_known(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report", *AT) == 0
+    lines = said(capsys)[0].splitlines()
+    assert [line.split()[0] for line in lines] == ["rule", "always", "hurry", "later"]
+    assert "no holdout to compare with" in lines[1]
+    assert "too few users yet" in lines[3]
+    assert lines[2].split() == [
+        *("hurry", "8,000", "2,000", "15", "%", "10", "%", "+5.00", "+2.63", "to", "+7.37", "+50", "%", "75", "%", "it", "helps"),
+    ]
+
+
+def test_programs_get_every_field_and_null_where_nothing_is_known(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report", *AT, "--json") == 0
+    records = {record["rule"]: record for record in map(json.loads, said(capsys)[0].splitlines())}
+    assert records["hurry"]["judged_treated"] == 8_000
+    assert records["hurry"]["finding"] == "helps"
+    assert records["hurry"]["low"] < 0.05 < records["hurry"]["high"]
+    assert (records["later"]["low"], records["later"]["rate_holdout"], records["always"]["sample_ratio_p"]) == (None, None, None)
+
+
+def test_the_page_is_whole_and_says_the_same(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report", *AT, "--out", "page.html") == 0
+    assert "report: page.html" in said(capsys)[0]
+    page = ElementTree.fromstring((shop / "page.html").read_text(encoding="utf-8").removeprefix("<!DOCTYPE html>"))
+    text = " ".join(page.itertext())
+    assert "hurry: +5.00 points, +2.63 to +7.37" in text
+    assert "it helps" in text
+
+
+def test_without_rules_it_says_what_to_do(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (shop / "clickscore.toml").write_text("")
+    assert run("report", *AT) == 1
+    assert "[triggers.NAME]" in said(capsys)[1]

@@ -1,0 +1,44 @@
+"""`clickscore report`: whether the rules helped."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.commands.config import ConfigOption, SetOption
+from worker.commands.log_options import BootstrapOption, EmbeddedOption, log_flags
+
+
+def report(
+    embedded: EmbeddedOption = None,
+    bootstrap: BootstrapOption = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write an HTML page here as well.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a rule.")] = False,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Say of each configured rule what its users bought beside those whom it never reaches.
+
+    Intervals hold however often you look. Reads the topic of profiles whole.
+    """
+    import orjson
+
+    from worker import __version__
+    from worker.commands.replay_files import refusing
+    from worker.configuration import load
+    from worker.service.topics import open_existing, place
+    from worker.service.uplift import effects
+    from worker.views.uplift import uplift_lines, uplift_page, uplift_record
+
+    settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
+    with closing(open_existing(settings)) as log:
+        found = effects(log, settings)
+    for line in [orjson.dumps(uplift_record(effect)).decode() for effect in found] if as_json else uplift_lines(found):
+        typer.echo(line)
+    if out is not None:
+        with refusing(out):
+            out.write_text(uplift_page(found, place(settings), f"clickscore {__version__}"), encoding="utf-8")
+        typer.echo(f"report: {out}", err=as_json)
