@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "log": {"log", "errors"},
     "kafka_settings": {"core", "log", "errors"},
     "endpoint_settings": {"kafka_settings", "core", "errors"},
-    "settings": {"kafka_settings", "endpoint_settings", "core", "errors"},
+    "delivery_settings": {"delivery", "kafka_settings", "core", "errors"},
+    "settings": {"kafka_settings", "endpoint_settings", "delivery_settings", "core", "errors"},
     "configuration": {"configuration", "settings", "core", "errors"},
     "service": {"service", "log", "settings", "core", "errors"},
 }

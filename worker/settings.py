@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from worker.core.action.settings import ActionSettings, SegmentSettings, TriggerSettings
 from worker.core.settings import UNITS_MS, CoreSettings, Positive, Section, TargetSettings, default_targets, written
+from worker.delivery_settings import DeliverSettings, DestinationSettings
 from worker.endpoint_settings import EndpointSettings
 from worker.kafka_settings import KafkaSettings
 
@@ -56,7 +57,7 @@ def _topic_name(name: str) -> str:
 
 
 TargetName = Annotated[str, AfterValidator(_target_name)]
-ActionName = Annotated[str, AfterValidator(_action_name)]  # of a segment or a rule
+ActionName = Annotated[str, AfterValidator(_action_name)]  # of a segment, a rule or a destination
 TopicName = Annotated[str, AfterValidator(_topic_name)]
 
 
@@ -84,8 +85,10 @@ class TopicSettings(Section):
 class ServiceSettings(Section):
     """How the worker runs: its turns, its roles and its logs. None of it changes a score."""
 
-    roles: tuple[Literal["scorer", "trainer"], ...] = Field(
-        ("scorer", "trainer"), min_length=1, description="What this worker does; a scorer without a trainer goes on with the last model."
+    roles: tuple[Literal["scorer", "trainer", "deliver"], ...] = Field(
+        ("scorer", "trainer"),
+        min_length=1,
+        description="What this worker does: scorer, trainer, deliver. A scorer without a trainer goes on with the last model; deliver sends triggers.",
     )
     group: str = Field("clickscore", min_length=1, description="The consumer group; its workers share the partitions.")
     member: str = Field("", description="A name of this worker that outlasts a restart, so that it keeps its partitions; empty takes the host's name.")
@@ -126,6 +129,8 @@ class Settings(CoreSettings, BaseSettings):
     segments: dict[ActionName, SegmentSettings] = Field({}, description="Groups of users, each a condition over their portraits.")
     triggers: dict[ActionName, TriggerSettings] = Field({}, description="Rules that make a trigger when a condition begins to hold for a user.")
     action: ActionSettings = ActionSettings()
+    destinations: dict[ActionName, DestinationSettings] = Field({}, description="Where triggers that fired are sent to.")
+    deliver: DeliverSettings = DeliverSettings()
     topics: TopicSettings = TopicSettings()
     service: ServiceSettings = ServiceSettings()
     endpoint: EndpointSettings = EndpointSettings()
@@ -164,6 +169,15 @@ class Settings(CoreSettings, BaseSettings):
         if not kept:
             raise ValueError("every target is turned off: leave at least one enabled")
         return kept
+
+    @model_validator(mode="after")
+    def _rules_exist(self) -> Settings:
+        """Where rules are configured, a destination names some of those; who only delivers need not know them."""
+        for name, destination in self.destinations.items():
+            unknown = sorted(set(destination.rules) - self.triggers.keys()) if self.triggers else []
+            if unknown:
+                raise ValueError(f"destinations.{name}.rules names {unknown[0]!r}, which is no rule: there are {', '.join(self.triggers)}")
+        return self
 
     @functools.cached_property
     def plan(self) -> Plan | None:

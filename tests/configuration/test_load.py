@@ -149,7 +149,7 @@ def test_everything_wrong_in_a_file_is_said_at_once_with_its_place_and_what_to_d
         ),
         Problem("service.turn_wait: a duration needs a unit", "shop.toml, line 14, column 1", "write it as text, for example '30 min', not 20"),
         Problem("unknown key 'session_gap' in [service]", "shop.toml, line 15, column 1", "it belongs to [profiles]"),
-        Problem('service.roles[1] is "traner"', "shop.toml, line 16, column 20", "did you mean 'trainer'? It may be 'scorer' or 'trainer'"),
+        Problem('service.roles[1] is "traner"', "shop.toml, line 16, column 20", "did you mean 'trainer'? It may be 'scorer', 'trainer' or 'deliver'"),
         Problem(
             'silence.marks is "1 h", not a list',
             "shop.toml, line 18, column 1",

@@ -50,19 +50,19 @@ def breaker_of(failures: int = 3) -> Breaker:
 
 def test_the_breaker_opens_after_failures_in_a_row_only() -> None:
     breaker = breaker_of()
-    for answer in (breaker.failed, breaker.failed):
-        answer(False, 0.0)
+    for trigger in "ab":
+        breaker.failed(False, 0.0, trigger)
     breaker.succeeded(False)
-    for _ in range(2):
-        breaker.failed(False, 1.0)
+    for trigger in "cdcdcdcd":  # two triggers, whatever may be wrong with them
+        breaker.failed(False, 1.0, trigger)
         assert str(breaker.state) == "closed"
-    breaker.failed(False, 1.0)
+    breaker.failed(False, 1.0, "e")
     assert str(breaker.state) == "open"
 
 
 def test_an_open_breaker_lets_one_through_after_its_pause_and_that_one_decides() -> None:
     breaker = breaker_of(1)
-    breaker.failed(False, 100.0)
+    breaker.failed(False, 100.0, "t")
     wait_s = breaker.wait_s(100.0)
     assert wait_s is not None
     assert 5.0 <= wait_s <= 10.0
@@ -72,7 +72,7 @@ def test_an_open_breaker_lets_one_through_after_its_pause_and_that_one_decides()
     assert breaker.wait_s(500.0) is None
     breaker.succeeded(False)  # a late answer from before
     assert str(breaker.state) == "half_open"
-    breaker.failed(True, 500.0)
+    breaker.failed(True, 500.0, "t")
     assert str(breaker.state) == "open"
     again_s = breaker.wait_s(500.0)
     assert again_s is not None
@@ -85,15 +85,15 @@ def test_an_open_breaker_lets_one_through_after_its_pause_and_that_one_decides()
 
 def test_pauses_grow_up_to_the_longest_and_begin_anew_after_a_success() -> None:
     breaker, pauses = breaker_of(1), []
-    breaker.failed(False, 0.0)
+    breaker.failed(False, 0.0, "t")
     for _ in range(6):
         pauses.append(breaker.wait_s(0.0) or 0.0)
         breaker.began()
-        breaker.failed(True, 0.0)
+        breaker.failed(True, 0.0, "t")
     assert all(most / 2 <= pause <= most for pause, most in zip(pauses, (10, 20, 40, 80, 80, 80), strict=True))
     breaker.began()
     breaker.succeeded(True)
-    breaker.failed(False, 0.0)
+    breaker.failed(False, 0.0, "t")
     assert (breaker.wait_s(0.0) or 99.0) <= 10.0
 
 

@@ -43,6 +43,13 @@ def test_a_job_that_must_go_alone_does() -> None:
     assert [numbers(queue.take(10, 0.0)) for _ in range(3)] == [[0], [1], [2]]
 
 
+def test_who_has_failed_least_is_tried_first_where_one_decides() -> None:
+    jobs = [job(0, "a"), job(1, "b"), job(2, "c")]
+    jobs[0].tries, jobs[2].tries = 3, 1
+    queue = queue_of(*jobs)
+    assert [numbers(queue.take_least_tried(0.0)) for _ in range(4)] == [[1], [2], [0], []]
+
+
 def test_what_expires_is_found_wherever_it_stands_and_in_flight_it_is_not_touched() -> None:
     queue = queue_of(job(0, "a", expires_ms=NOW_MS + 5), job(1, "a", expires_ms=NOW_MS + 3), job(2, "b", expires_ms=NOW_MS + 4), job(3, "a"))
     (flying,) = queue.take(1, 0.0)

@@ -21,7 +21,8 @@ from worker.settings import Settings
 _NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 _LIMITS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 
-_NAMED = "Any number of them, each under a name of its own, which stands for NAME in a variable too; what they are for is on [Action](action.md)."
+_NAMED = "Any number of them, each under a name of its own, which stands for NAME in a variable too; what they are for is on [{page}]({file})."
+_PAGES = {"destinations": ("Delivery", "delivery.md")}
 
 _HEAD = """\
 # Configuration
@@ -87,7 +88,8 @@ def page() -> str:
         if key == "targets":
             parts.append(_targets_part())
         elif named := named_section(field.annotation):
-            parts.append(_section_part(f"[{key}.{ANY_NAME}]", f"{named.__doc__} {_NAMED}", named, (key, ANY_NAME)))
+            page_name, file = _PAGES.get(key, ("Action", "action.md"))
+            parts.append(_section_part(f"[{key}.{ANY_NAME}]", f"{named.__doc__} {_NAMED.format(page=page_name, file=file)}", named, (key, ANY_NAME)))
         elif is_section(field.annotation):
             parts.append(_section_part(f"[{key}]", field.annotation.__doc__ or "", field.annotation, (key,)))
     parts.append("## Event names\n\n" + ", ".join(f"`{name}`" for name in EVENT_NAMES) + ".\n")

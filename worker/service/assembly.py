@@ -11,7 +11,7 @@ from worker.log.contract import Log
 from worker.log.embedded import EmbeddedLog
 from worker.service.clock import Clock, SystemClock
 from worker.service.housekeeping import Housekeeping
-from worker.service.loop import Loop, Stop
+from worker.service.loop import Deliveries, Loop, Stop
 from worker.service.memory import collect_rarely
 from worker.service.models import Models
 from worker.service.patience import Patience
@@ -30,10 +30,14 @@ def member_name(settings: Settings) -> str:
     return settings.service.member or socket.gethostname()
 
 
-def build_loop(log: Log, settings: Settings, clock: Clock, happened: Happenings, stop: Stop) -> Loop:
-    """The roles that the settings name, over a log that has its topics.
+# Makes what delivers triggers, of the log, the settings, the member's name, the clock, the happenings and the patience; it lives on a floor above.
+Deliver = Callable[[Log, Settings, str, Clock, Happenings, Patience], Deliveries]
 
-    Scorers and trainers are groups of their own: their input is shared out apart from each other.
+
+def build_loop(log: Log, settings: Settings, clock: Clock, happened: Happenings, stop: Stop, deliver: Deliver | None = None) -> Loop:
+    """The roles that the settings name, over a log that has its topics; `deliver` makes the role of that name.
+
+    Scorers, trainers and destinations are groups of their own: their input is shared out apart from each other.
     """
     service, topics, member = settings.service, settings.topics, member_name(settings)
     patience = patience_of(settings, clock, happened, stop)
@@ -46,7 +50,8 @@ def build_loop(log: Log, settings: Settings, clock: Clock, happened: Happenings,
         group = trainer_group(settings)
         learning = patience.call("join", lambda: log.turns(group, [topics.examples], member, on_gap=settings.kafka.on_gap))
         trainers = Trainers(log, learning, group, settings, clock, happened, patience)
-    return Loop(scorer, trainers, clock, happened, stop)
+    deliveries = deliver(log, settings, member, clock, happened, patience) if deliver and "deliver" in service.roles else None
+    return Loop(scorer, trainers, clock, happened, stop, deliveries)
 
 
 def patience_of(settings: Settings, clock: Clock, happened: Happenings, stop: Stop) -> Patience:
@@ -72,7 +77,7 @@ class Served(Protocol):
 Serve = Callable[[Settings, Metrics, Watch, Happenings], Served]
 
 
-def run_service(settings: Settings, serve: Serve, partitions: int | None = None) -> None:
+def run_service(settings: Settings, serve: Serve, partitions: int | None = None, deliver: Deliver | None = None) -> None:
     """Run the worker until a signal asks it to end. Raises what it cannot go on from."""
     clock, service = SystemClock(), settings.service
     metrics, seen = Metrics(settings.targets), bool(settings.endpoint.port)
@@ -89,7 +94,7 @@ def run_service(settings: Settings, serve: Serve, partitions: int | None = None)
         happened.worker_started(service.roles, place(settings), member_name(settings), address)
         log = patience_of(settings, clock, happened, stop).call("open log", open_log, settings, partitions)
         closing.callback(log.close)
-        loop = build_loop(log, settings, clock, happened, stop)
+        loop = build_loop(log, settings, clock, happened, stop, deliver)
         collect_rarely()
         if isinstance(log, EmbeddedLog):
             # scores are compacted too, but not by us at once: who follows them wants each one

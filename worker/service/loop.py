@@ -2,6 +2,7 @@
 
 Scoring comes first: the scorer's turn ends when it is full or its oldest event has waited long enough, and learning gets half as much time
 again, at least LEARN_AT_LEAST_S; what is left to learn waits for the next round. A signal is noted and acted on between turns.
+Delivery waits for others most of its time, and has threads of its own; the loop only looks after them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 from worker.service.clock import Clock
 from worker.service.scorer import Scorer
@@ -44,12 +46,25 @@ class Stop:
         self._happened.stop_requested(signal.Signals(number).name)
 
 
+class Deliveries(Protocol):
+    """The delivering members of one process; they live on a floor above."""
+
+    def turn(self, wait_s: float) -> None:
+        """Look after the threads, for wait_s; raises what one of them has died of."""
+
+    def close(self) -> None:
+        """Finish what is under way, commit, and leave the groups."""
+
+
 class Loop:
     """The roles of one process."""
 
-    def __init__(self, scorer: Scorer | None, trainers: Trainers | None, clock: Clock, happened: Happenings, stop: Stop) -> None:
+    def __init__(
+        self, scorer: Scorer | None, trainers: Trainers | None, clock: Clock, happened: Happenings, stop: Stop, deliveries: Deliveries | None = None
+    ) -> None:
         self._scorer = scorer
         self._trainers = trainers
+        self._deliveries = deliveries
         self._clock = clock
         self._happened = happened
         self._stop = stop
@@ -63,12 +78,12 @@ class Loop:
             if self._trainers:
                 self._trainers.publish()
         finally:
-            for role in (self._scorer, self._trainers):
+            for role in (self._deliveries, self._scorer, self._trainers):
                 if role:
                     role.close()
 
     def turn(self) -> None:
-        """Once round: score, then learn. Waits only when the last round found nothing to do."""
+        """Once round: score, then learn, then look after deliveries. Waits only when the last round found nothing to do."""
         wait_s = 0.0 if self._busy else WAIT_S
         began_s = self._clock.elapsed_s()
         busy = False
@@ -76,6 +91,8 @@ class Loop:
             busy, wait_s = self._scorer.turn(wait_s), 0.0
         if self._trainers:
             budget_s = max(LEARN_AT_LEAST_S, LEARN_SHARE * (self._clock.elapsed_s() - began_s))
-            busy = self._trainers.learn(budget_s, wait_s) or busy
+            busy, wait_s = self._trainers.learn(budget_s, wait_s) or busy, 0.0
+        if self._deliveries:
+            self._deliveries.turn(wait_s)
         self._busy = busy
         self._happened.progressed()

@@ -10,7 +10,9 @@ State = Literal["closed", "half_open", "open"]
 
 
 class Breaker:
-    """Closed: requests go. Open after `failures` failures in a row: none go for a while. Half-open: one goes, and decides.
+    """Closed: requests go. Open after failures of `failures` triggers in a row: none go for a while. Half-open: one goes, and decides.
+
+    The same trigger failing again and again counts once: it may be the trigger's fault, and is no sign that the destination is away.
 
     Each opening in a row waits longer: `pause` with its jitter over the upper half, so that a pause is never next to nothing.
     Times are seconds of a clock that never goes back.
@@ -19,7 +21,7 @@ class Breaker:
     def __init__(self, failures: int, pause: Backoff) -> None:
         self._limit = failures
         self._pause = pause
-        self._failures = 0
+        self._failed: set[str] = set()
         self._openings = 0
         self._until_s = 0.0
         self._probing = False
@@ -43,14 +45,16 @@ class Breaker:
     def succeeded(self, probe: bool) -> None:
         """The destination answered as it should. An answer to a request from before the opening says nothing of now."""
         if self.state == "closed" or probe:
-            self.state, self._failures, self._openings, self._probing = "closed", 0, 0, False
+            self.state, self._openings, self._probing = "closed", 0, False
+            self._failed.clear()
 
-    def failed(self, probe: bool, now_s: float) -> None:
-        """The destination did not answer, or not as it should."""
-        self._failures += 1
-        if probe or (self.state == "closed" and self._failures >= self._limit):
+    def failed(self, probe: bool, now_s: float, trigger_id: str) -> None:
+        """The destination did not answer, or not as it should, when it was sent this trigger."""
+        self._failed.add(trigger_id)
+        if probe or (self.state == "closed" and len(self._failed) >= self._limit):
             self.state, self._probing = "open", False
             self._openings += 1
+            self._failed.clear()
             drawn_s = self._pause.wait_s(self._openings)
             most_s = min(self._pause.longest_s, self._pause.first_s * 2 ** min(self._openings - 1, 40))
             self._until_s = now_s + (most_s + drawn_s) / 2

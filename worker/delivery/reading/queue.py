@@ -20,7 +20,9 @@ class Job:
 
     record: Record
     trigger: Trigger | None  # None only of a record that cannot be read, whose fate is decided at once
-    attempts: int = 0
+    tries: int = 0  # that failed
+    held_against: int = 0  # those of them between which the destination took other triggers
+    others_taken: int = -1  # by the destination, as of the last failure
     in_flight: bool = False
     alone: bool = False  # a batch with it was refused as a whole: who is to blame shows when each goes by itself
     dropped: bool = False  # its partition is somebody else's by now: what becomes of it is not ours to say
@@ -66,6 +68,20 @@ class Queue:
             if job.alone:
                 break
         return taken
+
+    def take_least_tried(self, now_s: float) -> list[Job]:
+        """Of the heads that are due, the one that has failed least often, as a list of one; it is in flight then. Empty where none is due."""
+        due: list[tuple[float, int, Job]] = []
+        while self._next() is not None and self._due[0][0] <= now_s:
+            due.append(heapq.heappop(self._due))
+        best = min(due, key=lambda entry: entry[2].tries, default=None)
+        for entry in due:
+            if entry is not best:
+                heapq.heappush(self._due, entry)
+        if best is None:
+            return []
+        best[2].in_flight = True
+        return [best[2]]
 
     def again(self, job: Job, at_s: float) -> None:
         """A job that was in flight waits until at_s for its next try; the rest of its line waits with it."""

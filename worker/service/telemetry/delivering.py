@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from worker.service.clock import Clock
 from worker.service.telemetry.logging import Logger
@@ -50,10 +50,10 @@ class DeliveryHappenings:
         say = self._log.warning if state == "open" else self._log.info
         say("circuit " + state.replace("_", "-"), destination=destination, why=why)
 
-    def deliveries_waiting(self, destination: str, triggers: int, unread: Mapping[object, int]) -> None:
+    def deliveries_waiting(self, destination: str, triggers: int, unread: int) -> None:
         """A look at what is not decided yet, and at what was not read."""
         self._metrics.set("delivery_queue_records", triggers, destination)
-        self._metrics.set("delivery_lag_records", sum(unread.values()), destination)
+        self._metrics.set("delivery_lag_records", unread, destination)
 
     def secret_changed(self, destination: str) -> None:
         """A secret was read anew from its file, which had changed."""
