@@ -154,6 +154,7 @@ def memory(pipeline: Pipeline) -> dict[bytes, bytes]:
         found[key] = decision_value(decisions, place)
     found |= {label_key(code): orjson.dumps(text) for code, text in state.labels.items()}
     if pipeline.action:
-        found |= {action_key(user): pipeline.action.state.value(row) for user, row in profiles.row_of.items()}
+        values = pipeline.action.state.values(list(profiles.row_of.values()))
+        found |= {action_key(user): value for user, value in zip(profiles.row_of, values, strict=True)}
     key, value = state.partition_change()
     return found | {key: value or b""}

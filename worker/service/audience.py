@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-import numpy as np
 import orjson
 
 from worker.core.action import interests
 from worker.core.action.consent import consent_of
+from worker.core.action.state import interests_of
 from worker.core.action.state import read as read_action
 from worker.log.contract import Log
 from worker.service.scores import latest_scores
@@ -55,7 +55,7 @@ def _agreed(log: Log, settings: Settings) -> set[str]:
     for record in latest_scores(log, settings.topics.profiles):
         key = record.key or b""
         if key.startswith(b"a:") and record.value:
-            row = np.frombuffer(read_action(record.value).row, dtype="<f8")
+            row = interests_of([read_action(record.value)])[0]
             if consent_of(row[interests.CONSENT]) == "granted":
                 agreed.add(key[2:].decode())
     return agreed

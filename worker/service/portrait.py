@@ -10,6 +10,7 @@ import orjson
 from worker.core.action import interests
 from worker.core.action.portrait import portrait_of
 from worker.core.action.portraits import Portraits, Stages
+from worker.core.action.state import interests_of
 from worker.core.action.state import read as read_action
 from worker.core.state.changelog import Restored, StateRefused
 from worker.errors import ClickscoreError
@@ -32,7 +33,7 @@ def read_portrait(log: Log, settings: Settings, user_id: str) -> dict[str, Any]:
     interest, segments = np.zeros(interests.WIDTH), list[str]()
     if user_id in changelog.action:
         remembered = read_action(changelog.action[user_id])
-        interest, segments = np.frombuffer(remembered.row, dtype="<f8"), remembered.segments
+        interest, segments = interests_of([remembered])[0], remembered.segments
     return portrait_of(
         user_id,
         max(int(changelog.partition.get("watermark_ms", 0)), int(said["time_ms"])),

@@ -51,7 +51,7 @@ def test_another_configurations_record_is_read_by_name() -> None:
     state.segments_on[0], state.rules_on[0] = 0b10, 0b11
     state.memory[0] = Memory([(5, "x")], [Held(rule, "t", "0-1", 1, 2, 3) for rule in ("x", "y")])
     other = ActionState(["b", "c"], {"y": "02", "z": "03"})
-    other.restore(2, read(state.value(0)))
+    other.restore({2: read(state.values([0])[0])})
     assert (int(other.segments_on[2]), int(other.rules_on[2]), int(other.rules_new[2])) == (0b01, 0b1, 0b10)
     assert other.memory[2] == Memory([(5, "x")], [Held("y", "t", "0-1", 1, 2, 3)])
 

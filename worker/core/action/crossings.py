@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,7 +21,7 @@ from worker.core.action.consent import consent_of
 from worker.core.action.evaluation import evaluate
 from worker.core.action.guards import Guards, Held, Memory, Person, Verdict, assigns, trigger_id
 from worker.core.action.local_time import quiet_until, zone_named
-from worker.core.action.moments import Followed, Turned, of_instants, score_id
+from worker.core.action.moments import Followed, Turned, of_instants, score_ids
 from worker.core.action.plan import Plan
 from worker.core.action.portraits import Moments
 from worker.core.action.records import Because, trigger_record
@@ -83,6 +84,7 @@ class _Glimpse:
     consent: NDArray[np.float64]
     zone: NDArray[np.float64]
     country: NDArray[np.float64]
+    crossed: dict[tuple[int, int], tuple[str, dict[str, Any]]] = field(default_factory=dict)  # by moment and number of the rule: score id, values
 
 
 class Crossings:
@@ -120,7 +122,9 @@ class Crossings:
         """Judge the turn's crossings (rules x n scores), and the held triggers whose quiet hours end before its watermark."""
         glimpse = self._glimpse(scene.moments, scene.labels)
         by_row = self._by_row(crossed, scene)
-        instants = self._instants(np.flatnonzero(crossed.any(axis=0)), glimpse, scene)
+        moments = np.flatnonzero(crossed.any(axis=0))
+        self._explain(crossed, moments, glimpse, scene)
+        instants = self._instants(moments[glimpse.consent[moments] == interests.GRANTED], glimpse, scene)
         ends = _Ends(self, sorted(instants), scene) if instants else None
 
         out = Decided()
@@ -159,8 +163,16 @@ class Crossings:
                 by_row[row].append((moment, -1))
         return {row: sorted(steps) for row, steps in by_row.items()}
 
+    def _explain(self, crossed: Flags, moments: Ints, glimpse: _Glimpse, scene: Scene) -> None:
+        """Of every crossing its score's id and the values that its condition read."""
+        ids = dict(zip(moments.tolist(), score_ids(self.partition, scene.turned.scored, moments), strict=True))
+        for number, latch in enumerate(self.plan.latches):
+            places = np.flatnonzero(crossed[number])
+            for moment, why in zip(places.tolist(), glimpse.because.at(places, latch.reads), strict=True):
+                glimpse.crossed[moment, number] = ids[moment], why
+
     def _instants(self, moments: Ints, glimpse: _Glimpse, scene: Scene) -> set[tuple[int, int]]:
-        """Rows and ends of quiet hours before the turn's watermark: those of triggers that are held, and those that crossings at `moments` may be held for."""
+        """Rows and ends of quiet hours before the turn's watermark: of triggers that are held, and those that crossings at `moments` may be held for."""
         end_ms = scene.turned.end_ms
         due_ms, due_row, _ = self.timers.take(end_ms)
         instants = {(row, due) for row, due in zip(due_row.tolist(), due_ms.tolist(), strict=True) if self._holds(row, due)}
@@ -174,7 +186,7 @@ class Crossings:
         """Take one crossing through the guards."""
         row, scored, now_ms = int(scene.turned.scored.row[moment]), scene.turned.scored, int(scene.decided_ms[moment])
         rule = self.plan.rules[self.plan.latches[number].name]
-        score = score_id(self.partition, scored, moment)
+        score, why = glimpse.crossed[moment, number]
         person = self._person(user, glimpse, moment, scene.labels)
         verdict = self.guards.judge(rule, person, memory, now_ms)
         trigger = Held(rule.name, trigger_id(rule.name, user, score), score, int(scored.time_ms[moment]), now_ms, verdict.until_ms)
@@ -184,7 +196,7 @@ class Crossings:
             self.experiments.cross(memory.assigned, row, rule.name, now_ms, held_out=verdict.reason == "holdout")
         if verdict.result == "fired":
             self.experiments.fire(memory.assigned, rule.name, now_ms)
-        record = trigger_record(rule, person, trigger, verdict, now_ms, glimpse.because.at(moment, self.reads[rule.name]))
+        record = trigger_record(rule, person, trigger, verdict, now_ms, why)
         out.add(now_ms, row, user, rule.name, verdict, record)
 
     def _assigned(self, row: int) -> list[Assignment]:
@@ -248,5 +260,5 @@ class _Ends:
             verdict = crossings.guards.judge_again(rule, held, person, memory, held.until_ms, stands=stands, purchased_ms=purchased_ms)
             if verdict.result == "fired":
                 crossings.experiments.fire(memory.assigned, held.rule, held.until_ms)
-            because = self.glimpse.because.at(moment, crossings.reads[held.rule])
+            because = self.glimpse.because.at(np.array([moment]), crossings.reads[held.rule])[0]
             out.add(held.until_ms, row, user, rule.name, verdict, trigger_record(rule, person, held, verdict, held.until_ms, because))

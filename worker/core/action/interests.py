@@ -15,6 +15,7 @@ from worker.core.events.hashing import stable_hash
 from worker.core.profiles.rounds import Rounds
 from worker.core.settings import DAY_MS, HOUR_MS
 
+Flags = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -31,6 +32,8 @@ CONSENT_MS = CONSENT + 1  # when that was
 ZONE = CONSENT_MS + 1  # hash of the time zone's name, 0 = none given
 HOURS = ZONE + 1  # events in each hour of the day, UTC
 WIDTH = HOURS + HOURS_OF_DAY
+_FOLLOWED = WEIGHT + FAVOURITES  # categories and their weights come first
+FEW = 24  # events of a round that numpy is not worth its while for
 
 GRANTED, DENIED, UNSUBSCRIBED = (stable_hash(word) for word in ("granted", "denied", "unsubscribed"))
 _SAID = np.array([GRANTED, DENIED, UNSUBSCRIBED], dtype=np.int64)
@@ -53,21 +56,35 @@ class Traces:
 def advance(states: Floats, events: Traces, rounds: Rounds) -> None:
     """Fill in the rows of `states` [columns of rounds, WIDTH] that stand for the state after each event; `events` are in the order of columns."""
     first = rounds.chains
-    tells = (events.category != 0, np.isin(events.consent, _SAID), events.zone != 0)
-    steps = (_categorise, _consent, _settle)
-    rows = states[:first].copy()
-    telling = np.flatnonzero(tells[0] | tells[1] | tells[2])
-    for index in rounds.apart(telling) if len(telling) else []:
-        chain = rounds.chain[index]
-        for flagged, step in zip(tells, steps, strict=True):
-            which = flagged[index]
-            if which.any():
-                now = rows[chain[which]]
-                step(now, events, index[which])
-                rows[chain[which]] = now
-        states[first + index, :HOURS] = rows[chain, :HOURS]
-    states[first:, :HOURS] = states[rounds.latest(tells[0] | tells[1] | tells[2]), :HOURS]
+    seen = events.category != 0
+    states[:, AS_OF] = _latest_time(states[:first, AS_OF], events, seen, rounds)
+    passed_ms = events.time_ms - states[rounds.previous, AS_OF]
+    _categorise(states, events, seen, passed_ms, rounds)
+
+    said = np.isin(events.consent, _SAID)
+    states[:, CONSENT_MS] = _latest_time(states[:first, CONSENT_MS], events, said, rounds)
+    later = said & (events.time_ms >= states[rounds.previous, CONSENT_MS])  # what was said last counts, by the events' own times
+    _keep(states, CONSENT, events.consent, later, rounds)
+    _keep(states, ZONE, events.zone, events.zone != 0, rounds)
     _count_hours(states, (events.time_ms // HOUR_MS).astype(np.int64) % HOURS_OF_DAY, rounds)
+
+
+def _latest_time(before: Floats, events: Traces, flagged: Flags, rounds: Rounds) -> Floats:
+    """The latest time of a flagged event, or the time before the turn, at every column."""
+    times = np.concatenate([before, np.where(flagged, events.time_ms, 0.0)])
+    if flagged.any():
+        rounds.carry(np.maximum, times)
+    else:
+        times[rounds.chains :] = before[rounds.chain]
+    return times
+
+
+def _keep(states: Floats, column: int, values: Ints, flagged: Flags, rounds: Rounds) -> None:
+    """A column that holds the value of the latest flagged event."""
+    first = rounds.chains
+    states[first:, column] = np.where(flagged, values, states[rounds.chain, column])
+    if flagged.any():
+        states[first:, column] = states[rounds.latest(flagged), column]
 
 
 def _count_hours(states: Floats, hour: Ints, rounds: Rounds) -> None:
@@ -81,29 +98,55 @@ def _count_hours(states: Floats, hour: Ints, rounds: Rounds) -> None:
     states[rounds.chains + order, HOURS:] = states[chain, HOURS:] + (counts[1:] - counts[begins])
 
 
-def _categorise(rows: Floats, events: Traces, index: Ints) -> None:
-    """Fade the weights to the event, and add it to its category's; a late event counts what it is still worth."""
-    category, time_ms = events.category[index], events.time_ms[index]
-    passed_ms = time_ms - rows[:, AS_OF]
-    weights = rows[:, WEIGHT : WEIGHT + FAVOURITES] * np.exp2(-np.maximum(passed_ms, 0) / HALF_LIFE_MS)[:, None]
-    known = rows[:, CATEGORY : CATEGORY + FAVOURITES] == category[:, None]
-    place = np.where(known.any(axis=1), known.argmax(axis=1), weights.argmin(axis=1))
-    each = np.arange(len(rows))
-    weights[each, place] = np.where(known.any(axis=1), weights[each, place], 0.0) + np.exp2(np.minimum(passed_ms, 0) / HALF_LIFE_MS)
-    rows[each, CATEGORY + place] = category
-    rows[:, WEIGHT : WEIGHT + FAVOURITES] = weights
-    rows[:, AS_OF] = np.maximum(rows[:, AS_OF], time_ms)
+def _categorise(states: Floats, events: Traces, seen: Flags, passed_ms: Floats, rounds: Rounds) -> None:
+    """Fade the weights to each event, and add it to its category's; a late event counts what it is still worth.
+
+    What follows from times alone is worked out for all events at once. The rest goes round by round, and where few users have so many events, event by event.
+    """
+    first = rounds.chains
+    fade, worth = np.exp2(-np.maximum(passed_ms, 0) / HALF_LIFE_MS), np.exp2(np.minimum(passed_ms, 0) / HALF_LIFE_MS)
+    rows = states[:first, :_FOLLOWED].copy()
+    parts = rounds.apart(np.flatnonzero(seen)) if seen.any() else []
+    alone = next((number for number, index in enumerate(parts) if len(index) < FEW), len(parts))
+    for index in parts[:alone]:
+        chain = rounds.chain[index]
+        now = rows[chain]
+        weights = now[:, WEIGHT:_FOLLOWED] * fade[index, None]
+        known = now[:, :WEIGHT] == events.category[index, None]
+        followed = known.any(axis=1)
+        place = np.where(followed, known.argmax(axis=1), weights.argmin(axis=1))
+        each = np.arange(len(index))
+        weights[each, place] = np.where(followed, weights[each, place], 0.0) + worth[index]
+        now[each, place] = events.category[index]
+        now[:, WEIGHT:_FOLLOWED] = weights
+        rows[chain] = states[first + index, :_FOLLOWED] = now
+    if alone < len(parts):
+        index = np.concatenate(parts[alone:])
+        columns = (rounds.chain[index], events.category[index].astype(np.float64), fade[index], worth[index])
+        states[first + index, :_FOLLOWED] = _one_by_one(rows, *(column.tolist() for column in columns))
+    if not seen.all():
+        states[first:, :_FOLLOWED] = states[rounds.latest(seen), :_FOLLOWED]
 
 
-def _consent(rows: Floats, events: Traces, index: Ints) -> None:
-    """What was said last counts, by the events' own times."""
-    later = events.time_ms[index] >= rows[:, CONSENT_MS]
-    rows[later, CONSENT] = events.consent[index][later]
-    rows[later, CONSENT_MS] = events.time_ms[index][later]
-
-
-def _settle(rows: Floats, events: Traces, index: Ints) -> None:
-    rows[:, ZONE] = events.zone[index]
+def _one_by_one(rows: Floats, chains: list[int], categories: list[float], fades: list[float], worths: list[float]) -> list[list[float]]:
+    """The same for single events in their order; the same operations, so that the numbers are the same."""
+    out: list[list[float]] = []
+    now: dict[int, tuple[list[float], list[float]]] = {}
+    for chain, category, fade, worth in zip(chains, categories, fades, worths, strict=True):
+        if chain not in now:
+            row = rows[chain].tolist()
+            now[chain] = row[:WEIGHT], row[WEIGHT:]
+        held, before = now[chain]
+        weights = [weight * fade for weight in before]
+        if category in held:
+            weights[held.index(category)] += worth
+        else:
+            place = weights.index(min(weights))
+            weights[place] = worth
+            held = [*held[:place], category, *held[place + 1 :]]
+        now[chain] = held, weights
+        out.append(held + weights)
+    return out
 
 
 def favourites(rows: Floats) -> list[list[tuple[int, float]]]:

@@ -124,7 +124,7 @@ def _published(p: Floats, cards: Scorecards, absent: NDArray[np.bool_]) -> tuple
     return said, said / base
 
 
-def score_id(partition: int, scored: Scored, moment: int) -> str:
-    """The id of a score as its record has it."""
-    mark = int(scored.mark[moment])
-    return f"{partition}-{int(scored.offset[moment])}" + ("" if mark == EVENT else f".{mark + 1}")
+def score_ids(partition: int, scored: Scored, moments: Ints) -> list[str]:
+    """The ids of scores as their records have them."""
+    offsets, marks = scored.offset[moments].tolist(), scored.mark[moments].tolist()
+    return [f"{partition}-{offset}" if mark == EVENT else f"{partition}-{offset}.{mark + 1}" for offset, mark in zip(offsets, marks, strict=True)]

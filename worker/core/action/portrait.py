@@ -48,7 +48,7 @@ def portrait_of(
         "schema": SCHEMA,
         "user_id": user_id,
         "time_ms": time_ms,
-        "fields": because.at(0, own),
+        "fields": because.at(np.zeros(1, dtype=np.int64), own)[0],
         "categories": [[labels.get(code, f"{code:x}"), round(share, 6)] for code, share in interests.favourites(interest[None])[0]],
         "hours": [int(hour) for hour in interest[interests.HOURS : interests.HOURS + interests.HOURS_OF_DAY]],
         "consent": consent,

@@ -23,6 +23,7 @@ from worker.core.settings import DAY_MS
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_SEGMENT = "segments."
 STAGES = ("new", "active", "at_risk", "lost", "won_back")
 
 
@@ -46,6 +47,7 @@ class Moments:
     lift: Floats
     warming_up: tuple[bool, ...]  # by target
     segments: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    known: dict[str, Column] = field(default_factory=dict)  # fields that were worked out
 
 
 class Field(NamedTuple):
@@ -135,11 +137,11 @@ class Portraits:
 
     def columns(self, moments: Moments) -> Callable[[str], Column]:
         """A field's values for the moments, each worked out once."""
-        known: dict[str, Column] = {f"segments.{name}": flags for name, flags in moments.segments.items()}
+        known = moments.known
 
         def column(name: str) -> Column:
             if name not in known:
-                known[name] = self.fields[name].column(moments)
+                known[name] = moments.segments[name[len(_SEGMENT) :]] if name.startswith(_SEGMENT) else self.fields[name].column(moments)
             return known[name]
 
         return column

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from worker.core.action.evaluation import Column, code_of
 from worker.core.action.expressions import Type
 from worker.core.action.guards import Held, Person, Rule, Verdict
 from worker.core.action.portraits import STAGES
+
+Ints = NDArray[np.int64]
 
 SCHEMA = 1
 _WORDS = {int(code_of(word)): word for word in (*STAGES, "granted", "denied", "unsubscribed")} | {0: ""}
@@ -26,18 +30,19 @@ class Because:
         self._labels = labels
         self._column = column
 
-    def at(self, moment: int, names: Iterable[str]) -> dict[str, Any]:
-        """The named fields' values at a moment; null is a span that never began."""
-        return {name: self._value(name, self._column(name)[moment]) for name in names}
+    def at(self, moments: Ints, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The named fields' values at each of some moments; null is a span that never began."""
+        columns = [self._values(name, self._column(name)[moments]) for name in names]
+        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)] if names else [{} for _ in moments]
 
-    def _value(self, name: str, value: Any) -> Any:
+    def _values(self, name: str, values: Column) -> list[Any]:
         kind = self._types[name]
         if kind == "flag":
-            return bool(value)
+            return list(values.tolist())
         if kind == "text":
-            code = int(value)
-            return _WORDS.get(code) or self._labels.get(code, f"{code:x}" if code else "")
-        return round(float(value), 6) if np.isfinite(value) else None
+            codes: list[int] = values.astype(np.int64).tolist()
+            return [_WORDS.get(code) or self._labels.get(code, f"{code:x}" if code else "") for code in codes]
+        return [round(value, 6) if isfinite(value) else None for value in values.tolist()]
 
 
 def segment_record(user_id: str, score_id: str, time_ms: int, members: list[str], entered: dict[str, dict[str, Any]], left: dict[str, dict[str, Any]]) -> bytes:

@@ -5,9 +5,8 @@ A record holds latches by name, so that a configuration that adds, drops or reor
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from worker.core.action import interests
 from worker.core.action.guards import Held, Memory
+from worker.core.state.sparse_rows import dense, is_sound, sparse
 from worker.core.uplift.assignments import Assignment
 
 Ints = NDArray[np.int64]
@@ -38,7 +38,7 @@ def action_key(user_id: str) -> bytes:
 class Remembered:
     """One user's record, read."""
 
-    row: bytes
+    row: bytes  # sparse (worker/core/state/sparse_rows.py)
     segments: list[str]
     rules: list[str]
     known: list[str]
@@ -50,9 +50,9 @@ def read(value: bytes) -> Remembered:
     record: Any = orjson.loads(value)
     if record["schema"] > SCHEMA or record["interests"] > interests.INTERESTS_VERSION:
         raise ValueError(f"a newer program wrote it (schema {record['schema']}, interests {record['interests']})")
-    row = binascii.a2b_base64(record["row"], strict_mode=True)
-    if len(row) != 8 * interests.WIDTH:
-        raise ValueError(f"it has {len(row) / 8:g} numbers, not {interests.WIDTH}")
+    row = a2b_base64(record["row"], strict_mode=True)
+    if not is_sound(row, interests.WIDTH):
+        raise ValueError("its row's bitmap and numbers do not belong together")
     fired = [(int(at), str(name)) for at, name in record["fired"]]
     held = [Held(**{name: kind(entry[name]) for name, kind in _HELD.items()}) for entry in record["held"]]
     return Remembered(
@@ -96,13 +96,14 @@ class ActionState:
         for row in rows.tolist():
             self.memory.pop(row, None)
 
-    def value(self, row: int) -> bytes:
-        """The record of a row's user."""
-        memory = self.memory.get(row)
-        latches = self._latches(int(self.segments_on[row]), int(self.rules_on[row]), int(self.rules_new[row]))
-        encoded = base64.b64encode(self.interests[row].astype("<f8").tobytes())
-        guards = _guards(memory) if memory else _NO_GUARDS
-        return b'%s%s",%s,%s}' % (_HEAD, encoded, latches, guards)
+    def values(self, rows: list[int]) -> list[bytes]:
+        """The records of rows' users."""
+        latches = zip(self.segments_on[rows].tolist(), self.rules_on[rows].tolist(), self.rules_new[rows].tolist(), strict=True)
+        return [
+            b'%s%s",%s,%s}'
+            % (_HEAD, b2a_base64(row, newline=False), self._latches(*on), _guards(memory) if (memory := self.memory.get(number)) else _NO_GUARDS)
+            for number, row, on in zip(rows, sparse(self.interests[rows]), latches, strict=True)
+        ]
 
     def _latches(self, segments: int, rules: int, new: int) -> bytes:
         """The part of a record that names latches; few combinations make up most of a turn."""
@@ -114,19 +115,26 @@ class ActionState:
             text = self._texts[segments, rules, new] = orjson.dumps(latches)[1:-1]
         return text
 
-    def restore(self, row: int, record: Remembered | None) -> None:
-        """Take over a user's record, or that there is none; what it says of segments and rules that are not configured any more is let go."""
-        self.reserve(row + 1)
-        self.rules_new[row] = bits_of(self.marks, [mark for mark in self.marks if record is None or mark not in record.known])
-        if record is None:
-            return
-        self.interests[row] = np.frombuffer(record.row, dtype="<f8")
-        self.segments_on[row] = bits_of(self.segments, record.segments)
-        self.rules_on[row] = bits_of(self.rules, record.rules)
-        held = [held for held in record.memory.held if held.rule in self.rules]
-        assigned = [assignment for assignment in record.memory.assigned if assignment.experiment in self.experiments]
-        if memory := Memory(record.memory.fired, held, assigned):
-            self.memory[row] = memory
+    def restore(self, records: Mapping[int, Remembered | None]) -> None:
+        """Take over users' records by row, or that there is none; what they say of segments and rules that are not configured any more is let go."""
+        self.reserve(max(records, default=-1) + 1)
+        known = {row: record for row, record in records.items() if record is not None}
+        self.rules_new[list(records)] = bits_of(self.marks, self.marks)
+        if known:
+            self.interests[list(known)] = interests_of(known.values())
+        for row, record in known.items():
+            self.rules_new[row] = bits_of(self.marks, [mark for mark in self.marks if mark not in record.known])
+            self.segments_on[row] = bits_of(self.segments, record.segments)
+            self.rules_on[row] = bits_of(self.rules, record.rules)
+            held = [held for held in record.memory.held if held.rule in self.rules]
+            assigned = [assignment for assignment in record.memory.assigned if assignment.experiment in self.experiments]
+            if memory := Memory(record.memory.fired, held, assigned):
+                self.memory[row] = memory
+
+
+def interests_of(records: Collection[Remembered]) -> NDArray[np.float64]:
+    """The rows of interests of n records, n x interests.WIDTH."""
+    return dense([record.row for record in records], interests.WIDTH)
 
 
 def _guards(memory: Memory) -> bytes:

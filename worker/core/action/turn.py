@@ -14,14 +14,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.action.crossings import Crossings, Outcome, Scene
 from worker.core.action.evaluation import evaluate
+from worker.core.action.latches import Followed as Latched
 from worker.core.action.latches import follow
-from worker.core.action.moments import Followed, Turned, born, decided_ms, follow_events, of_scores, score_id
+from worker.core.action.moments import Followed, Turned, born, decided_ms, follow_events, of_scores, score_ids
 from worker.core.action.plan import Latch, Plan
 from worker.core.action.portraits import Moments
 from worker.core.action.records import Because, segment_record
@@ -97,23 +99,46 @@ class Action:
         members = follow(scored.row, new, when, stay, flags_of(state.segments_on[scored.row], len(when)))
         again = new & self._known_before(turned)
         changed = np.flatnonzero((members.on != members.before).any(axis=0) | again)
-        because = Because(self.types, labels, self.plan.portraits.columns(moments))
-        latch_of = {latch.name: latch for latch in self.plan.segments}
-        now, was = packed(members.on[:, changed]), packed(members.before[:, changed])
-        for moment, bits, before in zip(changed.tolist(), now.tolist(), was.tolist(), strict=True):
-            user = profiles.user_of[int(scored.row[moment])] or ""
-            if again[moment]:  # what was published of the one before is taken back
-                out.segments.append((user, None))
-            if bits == before:
-                continue
-            entered, left = (names_of(state.segments, mask) for mask in (bits & ~before, before & ~bits))
-            out.memberships.update([*((name, "entered") for name in entered), *((name, "left") for name in left)])
-            why = [{name: because.at(moment, latch_of[name].reads) for name in names} for names in (entered, left)]
-            record = segment_record(user, score_id(self.partition, scored, moment), int(scored.time_ms[moment]), names_of(state.segments, bits), *why)
-            out.segments.append((user, record))
+        if len(changed):
+            self._publish(out, turned, moments, members, changed, again, profiles, labels)
         state.segments_on[scored.row[members.last]] = packed(members.on[:, members.last])
         self._touched.update(scored.row[changed].tolist())
         return dict(zip(state.segments, members.on, strict=True))
+
+    def _publish(
+        self,
+        out: Acted,
+        turned: Turned,
+        moments: Moments,
+        members: Latched,
+        changed: Ints,
+        again: Flags,
+        profiles: Profiles,
+        labels: Mapping[int, str],
+    ) -> None:
+        """Publish the memberships that changed, at the moments `changed`; `again` says at which of all moments a user begins anew."""
+        scored, names, on, before = turned.scored, self.state.segments, members.on[:, changed], members.before[:, changed]
+        because = Because(self.types, labels, self.plan.portraits.columns(moments))
+        entered: list[dict[str, Any]] = [{} for _ in changed]
+        left: list[dict[str, Any]] = [{} for _ in changed]
+        for number, latch in enumerate(self.plan.segments):
+            for change, where, flags in (("entered", entered, on[number] & ~before[number]), ("left", left, before[number] & ~on[number])):
+                places = np.flatnonzero(flags)
+                for place, why in zip(places.tolist(), because.at(changed[places], latch.reads), strict=True):
+                    where[place][latch.name] = why
+                if len(places):
+                    out.memberships[latch.name, change] += len(places)
+        starts_anew = again[changed].tolist()
+        ids, times_ms = score_ids(self.partition, scored, changed), scored.time_ms[changed].tolist()
+        bits = packed(on).tolist()
+        named = {mask: names_of(names, mask) for mask in set(bits)}
+        for place, row in enumerate(scored.row[changed].tolist()):
+            user = profiles.user_of[row] or ""
+            if starts_anew[place]:  # what was published of the one before is taken back
+                out.segments.append((user, None))
+            if entered[place] or left[place]:
+                record = segment_record(user, ids[place], times_ms[place], named[bits[place]], entered[place], left[place])
+                out.segments.append((user, record))
 
     def _unheard_of(self, turned: Turned, new: Flags) -> Flags:
         """Where a rule holds for the first time that anybody looked: it is new in a running system, and not the user. It is armed, and does not trigger."""
@@ -149,7 +174,8 @@ class Action:
         rows = sorted(row for row in self._touched if profiles.user_of[row] is not None)
         totals = self.crossings.experiments.changes()
         self.written()
-        return [(action_key(profiles.user_of[row] or ""), self.state.value(row)) for row in rows] + totals
+        keys = [action_key(profiles.user_of[row] or "") for row in rows]
+        return [*zip(keys, self.state.values(rows), strict=True), *totals]
 
     def members(self) -> dict[str, int]:
         """How many users are in each segment."""
@@ -174,7 +200,5 @@ class Action:
     def restore(self, rows: Mapping[str, int], records: Mapping[str, Remembered], totals: Mapping[str, Totals]) -> None:
         """Take over what the changelog says of users, given the rows of their profiles, and of experiments."""
         self.crossings.experiments.restore(totals)
-        self.state.reserve(max(rows.values(), default=-1) + 1)
-        for user, row in rows.items():
-            self.state.restore(row, records.get(user))
+        self.state.restore({row: records.get(user) for user, row in rows.items()})
         self.crossings.resume()

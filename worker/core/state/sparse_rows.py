@@ -20,24 +20,27 @@ BITMAP = -(-WIDTH // 8)  # bytes
 
 
 def sparse(rows: Floats) -> list[bytes]:
-    """Each of n rows, float64[n, WIDTH]."""
+    """Each of n rows, float64[n, width]."""
     there = np.ascontiguousarray(rows).view(np.int64) != 0
     bitmaps = np.packbits(there, axis=1, bitorder="little").tobytes()
     numbers = rows[there].astype("<f8").tobytes()
     ends = (8 * np.cumsum(there.sum(axis=1))).tolist()
-    starts = range(0, len(bitmaps), BITMAP)
-    return [bitmaps[start : start + BITMAP] + numbers[begin:end] for start, (begin, end) in zip(starts, pairwise([0, *ends]), strict=True)]
+    bitmap = -(-rows.shape[1] // 8)
+    starts = range(0, len(bitmaps), bitmap)
+    return [bitmaps[start : start + bitmap] + numbers[begin:end] for start, (begin, end) in zip(starts, pairwise([0, *ends]), strict=True)]
 
 
-def dense(rows: Collection[bytes]) -> Floats:
-    """The rows behind n sparse ones that are sound: float64[n, WIDTH]."""
-    bitmaps = np.frombuffer(b"".join([row[:BITMAP] for row in rows]), np.uint8).reshape(-1, BITMAP)
-    out = np.zeros((len(rows), WIDTH))
-    out[np.unpackbits(bitmaps, axis=1, count=WIDTH, bitorder="little").view(np.bool_)] = np.frombuffer(b"".join([row[BITMAP:] for row in rows]), "<f8")
+def dense(rows: Collection[bytes], width: int = WIDTH) -> Floats:
+    """The rows behind n sparse ones that are sound: float64[n, width]."""
+    bitmap = -(-width // 8)
+    bitmaps = np.frombuffer(b"".join([row[:bitmap] for row in rows]), np.uint8).reshape(-1, bitmap)
+    out = np.zeros((len(rows), width))
+    out[np.unpackbits(bitmaps, axis=1, count=width, bitorder="little").view(np.bool_)] = np.frombuffer(b"".join([row[bitmap:] for row in rows]), "<f8")
     return out
 
 
-def is_sound(row: bytes) -> bool:
+def is_sound(row: bytes, width: int = WIDTH) -> bool:
     """Whether a sparse row's bitmap and numbers belong together."""
-    bitmap = int.from_bytes(row[:BITMAP], "little")
-    return len(row) == BITMAP + 8 * bitmap.bit_count() and bitmap < 1 << WIDTH
+    size = -(-width // 8)
+    bitmap = int.from_bytes(row[:size], "little")
+    return len(row) == size + 8 * bitmap.bit_count() and bitmap < 1 << width
