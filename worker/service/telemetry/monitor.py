@@ -17,8 +17,8 @@ from worker.core.learning.window import Ring, estimated_auc
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.specification import CAUSES
 
-ALL_AT_FIRST = 5_000  # scores of which none is left out: a small shop, and a worker that has just started, say something soon
-SAMPLE = 128  # scores of one look from then on, evenly spread over them
+ALL_AT_FIRST = 8_000  # scores at events of which none is left out: a small shop, and a worker that has just started, say something soon
+SAMPLE = 64  # scores of one look and cause from then on, evenly spread over them
 RECENT = 20_000  # sampled scores by which the area is expected
 
 
@@ -38,14 +38,13 @@ class Monitor:
         mark, p, time_ms = (_joined([getattr(scored, name) for scored in turns]) for name in ("mark", "p", "time_ms"))
         for (target, absent), chance in zip(self._targets.items(), p.T, strict=True):
             self._metrics.observe("score_probability", 1.0 - chance if absent else chance, target)
-        chosen = np.arange(0, len(p), 1 if self._seen < ALL_AT_FIRST else max(1, -(-len(p) // SAMPLE)))
-        self._seen += len(chosen)
-        at_event = mark[chosen] == EVENT
-        self._recent["silence"].push(*p[chosen[~at_event]].T)
-        chosen = chosen[at_event]
-        self._recent["event"].push(*p[chosen].T)
-        if len(chosen):
-            self._drift.observe(rows_of([scored.bins for scored in turns], chosen), p[chosen], time_ms[chosen])
+        event, silent = np.flatnonzero(mark == EVENT), np.flatnonzero(mark != EVENT)
+        self._recent["silence"].push(*p[_sample(silent)].T)
+        event = event if self._seen < ALL_AT_FIRST else _sample(event)
+        self._seen += len(event)
+        self._recent["event"].push(*p[event].T)
+        if len(event):
+            self._drift.observe(rows_of([scored.bins for scored in turns], event), p[event], time_ms[event])
 
     def report(self) -> None:
         """Bring the gauges up to date; some milliseconds."""
@@ -66,6 +65,10 @@ class Monitor:
 def _joined(parts: Sequence[Any]) -> Any:
     """One array of several; one alone, which may be large, is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _sample(places: NDArray[np.int64]) -> NDArray[np.int64]:
+    return places[:: max(1, -(-len(places) // SAMPLE))]
 
 
 def rows_of(parts: Sequence[Any], chosen: NDArray[np.int64]) -> Any:
