@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shutil
@@ -17,10 +16,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.core.older_state import decision_of_schema_1, profile_of_schema_1
 from tests.test_docs import sample
 from worker.core.profiles.layout import LAYOUT_VERSION
 from worker.core.state.changelog import PROFILE_SCHEMA, SCHEMA
-from worker.core.state.sparse_rows import dense
+from worker.core.state.decision_records import DECISION_SCHEMA
 from worker.log.contract import Message
 from worker.log.embedded import EmbeddedLog
 
@@ -97,13 +97,9 @@ def rewrite(folder: Path, topic: str, change: Callable[[bytes, bytes], bytes | N
 
 def before_looks(key: bytes, value: bytes) -> bytes | None:
     """Pending decisions as they were before outcomes were counted while windows are open, and profiles with all their zeros."""
-    record = orjson.loads(value)
     if key.startswith(b"u:"):
-        row = dense([base64.b64decode(record["sparse"])])
-        return orjson.dumps({"schema": 1, "layout": record["layout"], "row": base64.b64encode(row.tobytes()).decode()})
-    if not key.startswith(b"d:"):
-        return None
-    return orjson.dumps({name: field for name, field in record.items() if name not in ("seen", "level")})
+        return profile_of_schema_1(value)
+    return decision_of_schema_1(value, ("seen", "level")) if key.startswith(b"d:") else None
 
 
 def form_1(key: bytes, value: bytes) -> bytes:
@@ -146,7 +142,12 @@ def test_decisions_over_another_scorecard_are_let_go_and_users_kept(shop: Path) 
 
 @pytest.mark.parametrize(
     ("prefix", "newer"),
-    [(b"u:", {"schema": PROFILE_SCHEMA + 1}), (b"u:", {"layout": LAYOUT_VERSION + 1}), (b"d:", {"schema": SCHEMA + 1}), (b"p:", {"schema": SCHEMA + 1})],
+    [
+        (b"u:", {"schema": PROFILE_SCHEMA + 1}),
+        (b"u:", {"layout": LAYOUT_VERSION + 1}),
+        (b"d:", {"schema": DECISION_SCHEMA + 1}),
+        (b"p:", {"schema": SCHEMA + 1}),
+    ],
     ids=["profile", "layout", "decision", "partition"],
 )
 def test_the_state_of_a_newer_program_is_refused_and_left_as_it_is(shop: Path, prefix: bytes, newer: dict[str, int]) -> None:

@@ -21,7 +21,8 @@ from worker.core.events.decoding import decode
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
 from worker.core.scoring.scorecard import Scorecards
 from worker.core.settings import CoreSettings
-from worker.core.state.changelog import Restored, decision_key, decision_value, label_key, profile_key, profile_values
+from worker.core.state.changelog import Restored, decision_key, label_key, profile_key, profile_values
+from worker.core.state.decision_records import decision_values
 
 Versions = tuple[str, ...]
 Cards = Callable[[Versions], Scorecards]
@@ -149,9 +150,9 @@ def memory(pipeline: Pipeline) -> dict[bytes, bytes]:
     """All that a pipeline remembers, whether it was written or not, in the form of changelog records."""
     profiles, decisions, state = pipeline.profiles, pipeline.decisions, pipeline.state
     found = dict(zip(map(profile_key, profiles.row_of), profile_values(profiles.rows[list(profiles.row_of.values())]), strict=True))
-    for place in np.flatnonzero(decisions.serial).tolist():
-        key = decision_key(profiles.user_of[int(decisions.row[place])] or "", int(decisions.offset[place]), int(decisions.mark[place]))
-        found[key] = decision_value(decisions, place)
+    places = np.flatnonzero(decisions.serial)
+    for place, value in zip(places.tolist(), decision_values(decisions, places), strict=True):
+        found[decision_key(profiles.user_of[int(decisions.row[place])] or "", int(decisions.offset[place]), int(decisions.mark[place]))] = value
     found |= {label_key(code): orjson.dumps(text) for code, text in state.labels.items()}
     if pipeline.action:
         values = pipeline.action.state.values(list(profiles.row_of.values()))

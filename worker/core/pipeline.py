@@ -24,7 +24,7 @@ from worker.core.event_time.outage import Outage, OutageDetector
 from worker.core.event_time.watermark import UNSET, Admitted, Watermark
 from worker.core.events.decoding import Batch, Rejected, decode
 from worker.core.labels.announcements import Announcements
-from worker.core.labels.decisions import EVENT, Decisions, Scored, for_targets
+from worker.core.labels.decisions import EVENT, Decisions, Scored
 from worker.core.labels.examples import Example
 from worker.core.labels.history import History
 from worker.core.labels.outcomes import Outcomes, Settled
@@ -314,9 +314,8 @@ class Pipeline:
         self.profiles.rows[rows] = changelog.profile_rows()
         if self.watermark.value != UNSET:
             self.silence.plan(rows, self.profiles.rows[rows, at.LAST].astype(np.int64), self.watermark.value)
-        targets, row_of = list(self.targets), self.profiles.row_of
-        kept = [(row_of[user], for_targets(record, targets)) for user, record in changelog.decisions.values() if user in row_of]
-        places = self.decisions.restore(np.array([row for row, _ in kept], dtype=np.int64), [record for _, record in kept])
+        row_of = self.profiles.row_of
+        places = self.decisions.restore(*changelog.decision_columns(row_of, list(self.targets)))
         self.outcomes.resume(self.decisions, places, self.watermark.value)
         if self.action:
             self.action.restore(row_of, changelog.action_records(), changelog.totals)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.core.older_state import decision_of_schema_1
 from tests.core.reading import splitmix64
 from tests.core.runs import COMPLETE, DEFAULTS, Run, restored, run, scorecards
 from tests.core.shops import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, Value, cuts, shop, shops
@@ -157,7 +158,7 @@ def test_decisions_of_a_program_that_did_not_look_are_left_out() -> None:
     done = run(shop(5, 300), finish=False)
     for key, value in done.changelog.items():
         if key.startswith(b"d:"):
-            done.changelog[key] = json.dumps({name: column for name, column in json.loads(value).items() if name not in ("seen", "level")}).encode()
+            done.changelog[key] = decision_of_schema_1(value, ("seen", "level"))
         elif key == b"p:":
             done.changelog[key] = json.dumps({name: column for name, column in json.loads(value).items() if name != "tallies"}).encode()
     pending = len(done.pipeline.decisions)

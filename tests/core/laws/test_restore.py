@@ -18,6 +18,7 @@ from worker.core.labels.examples import Example
 from worker.core.profiles import layout as at
 from worker.core.scoring.slots import LAYOUT, SLOTS
 from worker.core.state.changelog import Restored, StateRefused
+from worker.core.state.decision_records import form
 from worker.core.state.sparse_rows import BITMAP
 
 
@@ -71,6 +72,7 @@ DECISION: dict[str, object] = {
     "outcome": [0],
     "announced": [0],
 }
+PACKED = b'{"schema":2,"layout":"%s","models":["a@1"],"packed":"%s"}' % (LAYOUT.encode(), base64.b64encode(bytes(form(1).itemsize)))
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,12 @@ DECISION: dict[str, object] = {
         (b"u:u1", b'{"schema":1,"layout":1,"ro', "cannot be read: not JSON"),
         (b"u:u1", b"", "cannot be read: not JSON"),
         (b"d:u1:5.-1", {"schema": 9}, "newer program"),
+        (b"d:u1:5.-1", PACKED[:-6] + b'"}', "do not belong together"),
+        (b"d:u1:5.-1", PACKED.replace(b'"packed":"', b'"packed":"!'), "cannot be read"),
+        (b"d:u1:5.-1", PACKED.replace(b'["a@1"]', b"[]"), "no list of names"),
+        (b"d:u1:5.-1", PACKED.replace(b'["a@1"]', b'"a@1"'), "no list of names"),
+        (b"d:u1:5.-1", PACKED.replace(b'["a@1"]', b'["a@1","b@1"]'), "do not belong together"),
+        (b"d:u1:5.-1", PACKED.replace(b',"packed"', b',"wrapped"'), "cannot be read"),
         (b"d:u1:5.-1", {"schema": 1, "layout": LAYOUT}, "cannot be read"),
         (b"d:u1:5.-1", b"\xff", "cannot be read: not JSON"),
         (b"d:u1:5.-1", 7, "cannot be read"),
@@ -120,6 +128,22 @@ def test_a_record_that_cannot_be_read_is_refused_in_words(key: bytes | None, val
     with pytest.raises(StateRefused, match=words) as refused:
         Restored().apply(key, value if isinstance(value, bytes) else json.dumps(value).encode())
     assert refused.value.problems[0].todo
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("raw", 0.0), ("p", 1.0), ("p", float("nan")), ("level", float("inf")), ("weight", 0.0), ("outcome", 5), ("bins", 65_535)]
+)
+def test_a_decision_with_a_value_that_cannot_be_is_refused_with_its_key(name: str, value: float) -> None:
+    changelog = Restored()
+    changelog.apply(b"u:u1", json.dumps({"schema": 1, "layout": 1, "row": ROW}).encode())
+    changelog.apply(b"d:u1:5.-1", json.dumps(DECISION).encode())
+    assert len(changelog.decision_columns({"u1": 0}, ["a"]).rows) == 1
+    damaged = np.frombuffer(changelog.decisions[b"d:u1:5.-1"].packed, form(1)).copy()
+    damaged[name] = value
+    changelog.apply(b"d:u1:6.-1", PACKED[: PACKED.rindex(b":") + 2] + base64.b64encode(damaged.tobytes()) + b'"}')
+    with pytest.raises(StateRefused, match=r"d:u1:6\.-1"):
+        changelog.decision_columns({"u1": 0}, ["a"])
+    assert len(changelog.decision_columns({}, ["a"]).rows) == 0
 
 
 @pytest.mark.parametrize("damage", [{"version": 99}, {"levels": 3, "version": None}, {"outages": [["x"]]}])

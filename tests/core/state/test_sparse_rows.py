@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.core.older_state import profile_of_schema_1
 from tests.core.runs import profile_rows, restored, run
 from tests.core.shops import shop
 from worker.core.profiles import layout as at
@@ -39,9 +40,7 @@ def test_bytes_that_are_no_row_are_told(row: bytes) -> None:
 def test_a_profile_that_an_earlier_program_wrote_in_full_is_read() -> None:
     done = run(shop(21, 300))
     rows = profile_rows(done.pipeline)
-    for key in [key for key in done.changelog if key.startswith(b"u:")]:
-        row = done.pipeline.profiles.rows[done.pipeline.profiles.row_of[key[2:].decode()]]
-        done.changelog[key] = json.dumps({"schema": 1, "layout": at.LAYOUT_VERSION, "row": base64.b64encode(row.tobytes()).decode()}).encode()
+    done.changelog |= {key: profile_of_schema_1(value) for key, value in done.changelog.items() if key.startswith(b"u:")}
     assert profile_rows(restored(done)) == rows
 
 

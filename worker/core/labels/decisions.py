@@ -8,7 +8,7 @@ a day at events, and as many in silence as marks can pass: the number waiting is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,18 +186,17 @@ class Decisions:
         index = silent[drawn]
         return self.add(scored, index, draw[drawn], scored.time_ms[index], 1.0 / share, decides)
 
-    def restore(self, rows: Ints, records: Sequence[dict[str, Any]]) -> Ints:
-        """Take pending decisions of users in these profile rows from their changelog records, `bins` decoded; returns their places."""
+    def restore(self, rows: Ints, models: Sequence[tuple[str, ...]], fields: Mapping[str, NDArray[Any]]) -> Ints:
+        """Take n pending decisions of users in these profile rows, with their models and all columns else; returns their places."""
         places = self._take(len(rows))
         if not len(places):
             return places
         known = {model: index for index, model in enumerate(self.models)}
         self.row[places] = rows
-        self.model[places] = [known.setdefault(tuple(record["models"]), len(known)) for record in records]
+        self.model[places] = [known.setdefault(model, len(known)) for model in models]
         self.models = list(known)
-        for name in ("time_ms", "offset", "mark", "draw", "final_ms", "weight", "raw", "p", "outcome", "announced", "seen", "level"):
-            getattr(self, name)[places] = [record[name] for record in records]
-        self.bins[places] = np.frombuffer(b"".join(record["bins"] for record in records), dtype="<i4").reshape(len(places), -1)
+        for name, values in fields.items():
+            getattr(self, name)[places] = values
         self.serial[places] = np.arange(self._serials + 1, self._serials + 1 + len(places))
         self._serials += len(places)
         self.written[places] = True
@@ -215,16 +214,3 @@ class Decisions:
         places = np.flatnonzero((self.serial > 0) & np.isin(self.row, rows))
         self.drop(places)
         return len(places)
-
-
-def for_targets(record: dict[str, Any], targets: list[str]) -> dict[str, Any]:
-    """A decision's changelog record as a configuration with these targets reads it: of a target that it does not name it is no decision."""
-    named = [model.rsplit("@", 1)[0] for model in record["models"]]
-    if named == targets:
-        return record
-    place = [named.index(target) if target in named else None for target in targets]
-    out = dict(record)
-    for column, absent in (("raw", 0.5), ("p", 0.5), ("outcome", DONE), ("announced", 0), ("seen", SKIPPED), ("level", 0.0)):
-        out[column] = [absent if at is None else record[column][at] for at in place]
-    out["models"] = [f"{target}@0" if at is None else record["models"][at] for target, at in zip(targets, place, strict=True)]
-    return out

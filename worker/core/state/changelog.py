@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -19,9 +20,8 @@ from numpy.typing import NDArray
 
 from worker.core.action.state import Remembered
 from worker.core.action.state import read as read_action
-from worker.core.labels.decisions import SKIPPED, Decisions
 from worker.core.profiles import layout as at
-from worker.core.scoring.slots import LAYOUT, SLOTS
+from worker.core.state.decision_records import DECISION_SCHEMA, Columns, Pending, columns_of, read_decision
 from worker.core.state.sparse_rows import BITMAP, dense, is_sound, sparse
 from worker.core.uplift.assignments import Totals
 from worker.errors import ClickscoreError
@@ -58,30 +58,6 @@ def profile_values(rows: NDArray[np.float64]) -> list[bytes]:
     return [b'%s%s"}' % (_PROFILE_HEAD, binascii.b2a_base64(row, newline=False)) for row in sparse(rows)]
 
 
-def decision_value(decisions: Decisions, place: int) -> bytes:
-    """A pending decision's record: everything that its example will need."""
-    return orjson.dumps(
-        {
-            "schema": SCHEMA,
-            "layout": LAYOUT,
-            "time_ms": int(decisions.time_ms[place]),
-            "offset": int(decisions.offset[place]),
-            "mark": int(decisions.mark[place]),
-            "draw": float(decisions.draw[place]),
-            "final_ms": int(decisions.final_ms[place]),
-            "weight": float(decisions.weight[place]),
-            "models": decisions.models[decisions.model[place]],
-            "bins": base64.b64encode(decisions.bins[place].astype("<i4").tobytes()).decode(),
-            "raw": decisions.raw[place].tolist(),
-            "p": decisions.p[place].tolist(),
-            "outcome": decisions.outcome[place].tolist(),
-            "seen": decisions.seen[place].tolist(),
-            "level": decisions.level[place].tolist(),
-            "announced": decisions.announced[place].tolist(),
-        }
-    )
-
-
 @dataclass(slots=True)
 class Restored:
     """A partition's changelog, read to its end: the latest value of every live key.
@@ -90,7 +66,7 @@ class Restored:
     """
 
     profiles: dict[str, bytes] = field(default_factory=dict)  # sparse rows
-    decisions: dict[bytes, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    decisions: dict[bytes, Pending] = field(default_factory=dict)
     labels: dict[int, str] = field(default_factory=dict)
     partition: dict[str, Any] = field(default_factory=dict)
     totals: dict[str, Totals] = field(default_factory=dict)  # by experiment
@@ -163,33 +139,22 @@ class Restored:
         return dense(self.profiles.values())
 
     def _decision(self, key: bytes, name: str, value: bytes | None) -> None:
-        if value is None:
-            self.decisions.pop(key, None)
-            return
-        record = self._loads(value, f"decision {name}")
-        if record.get("layout") != LAYOUT:  # bins of another form of the scorecard mean nothing here: the decision is let go
-            self.decisions.pop(key, None)
-            return
+        where = f"decision {name}"
         try:
-            record.setdefault("seen", [SKIPPED] * len(record["models"]))  # a program that did not look wrote it
-            record.setdefault("level", [0.0] * len(record["models"]))
-            targets = len(record["models"])
-            sound = (
-                type(record["time_ms"]) is int
-                and type(record["offset"]) is int
-                and type(record["mark"]) is int
-                and type(record["final_ms"]) is int
-                and record["draw"] + record["weight"] > 0
-                and len(record["raw"]) == len(record["p"]) == len(record["outcome"]) == len(record["announced"]) == targets
-                and len(record["seen"]) == len(record["level"]) == targets
-            )
-            bins = record["bins"] = binascii.a2b_base64(record["bins"], strict_mode=True)
-            sound = sound and len(bins) == 4 * len(SLOTS)
+            found = None if value is None else read_decision(name.rsplit(":", 1)[0], value, lambda text: self._loads(text, where, DECISION_SCHEMA))
         except (KeyError, ValueError, TypeError) as error:
-            raise _unreadable("a decision", error, f"decision {name}") from None
-        if not sound:
-            raise _unreadable("a decision", "its fields do not belong together", f"decision {name}")
-        self.decisions[key] = (name.rsplit(":", 1)[0], record)
+            raise _unreadable("a decision", error, where) from None
+        if found is None:
+            self.decisions.pop(key, None)
+        else:
+            self.decisions[key] = found
+
+    def decision_columns(self, row_of: Mapping[str, int], targets: Sequence[str]) -> Columns:
+        """All pending decisions of users who have a profile, for a configuration with these targets."""
+        try:
+            return columns_of(self.decisions, row_of, targets)
+        except ValueError as error:
+            raise _unreadable("a decision", error, "pending decisions") from None
 
     def _label(self, name: str, value: bytes) -> None:
         try:

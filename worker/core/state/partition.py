@@ -13,7 +13,8 @@ from worker.core.event_time.watermark import Held, Watermark
 from worker.core.labels.decisions import Decisions
 from worker.core.labels.looks import Looks
 from worker.core.profiles.profiles import Profiles
-from worker.core.state.changelog import PARTITION_KEY, Change, Restored, StateRefused, decision_key, decision_value, label_key, profile_key, profile_values
+from worker.core.state.changelog import PARTITION_KEY, Change, Restored, StateRefused, decision_key, label_key, profile_key, profile_values
+from worker.core.state.decision_records import decision_values
 
 Ints = NDArray[np.int64]
 
@@ -69,11 +70,12 @@ class PartitionState:
     def decision_changes(self, profiles: Profiles, decisions: Decisions) -> list[Change]:
         """Records of new and changed decisions, and tombstones of those that are gone."""
         changes = self.tombstones(profiles, decisions)
-        for place in sorted(decisions.touched):
-            row = int(decisions.row[place])
-            key = decision_key(profiles.user_of[row] or "", int(decisions.offset[place]), int(decisions.mark[place]))
-            changes.append((key, decision_value(decisions, place)))
-            decisions.written[place] = True
+        if decisions.touched:
+            places = np.array(sorted(decisions.touched))
+            told = zip(decisions.row[places].tolist(), decisions.offset[places].tolist(), decisions.mark[places].tolist(), strict=True)
+            keys = [decision_key(profiles.user_of[row] or "", offset, mark) for row, offset, mark in told]
+            changes += zip(keys, decision_values(decisions, places), strict=True)
+            decisions.written[places] = True
         decisions.touched.clear()
         return changes
 
