@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -12,7 +14,20 @@ from worker.errors import ClickscoreError
 from worker.log.contract import Log
 from worker.settings import Settings
 
+if TYPE_CHECKING:
+    from worker.core.action.turn import Action
+
 _KIND = totals_key("")
+
+
+def totals_of(partitions: Iterable[Action]) -> dict[str, Totals]:
+    """By rule, the totals of some partitions together."""
+    out: defaultdict[str, Totals] = defaultdict(Totals)
+    for partition in partitions:
+        experiments = partition.crossings.experiments
+        for name, experiment in experiments.by_id.items():
+            out[experiment.rule] += experiments.totals[name]
+    return out
 
 
 def effects(log: Log, settings: Settings) -> list[Effect]:

@@ -141,3 +141,7 @@ def test_who_is_forgotten_is_judged_by_what_was_known_in_the_window() -> None:
     experiments.end(4, assigned, purchases, 10 * WINDOW_MS)
     assert asked == [4_999, 6_000 + WINDOW_MS]
     assert experiments.totals[EXPERIMENT.id] == Totals(treated=2, judged_treated=2, converted_treated=1)
+
+
+def test_arms_side_by_side() -> None:
+    assert Totals(7, 6, 5, 4, 3, 2, 1).arms == {"treated": (7, 5, 3), "holdout": (6, 4, 2)}

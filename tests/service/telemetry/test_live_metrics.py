@@ -7,6 +7,7 @@ import math
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,16 +20,21 @@ from worker.core.learning.window import matured
 from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull
 from worker.service.telemetry.monitor import rows_of
-from worker.service.telemetry.specification import BY_NAME, LABELS, METRICS, PREFIX
+from worker.service.telemetry.specification import ARMS, BY_NAME, KNOWN, LABELS, METRICS, PREFIX
+from worker.service.uplift import effects
 
-ACTION = {"segments": {"regulars": {"when": "sessions >= 2 && days_since_seen < 1.0"}}, "triggers": {"back": {"when": "gap_days > 1.0"}}}
+ACTION: dict[str, Any] = {
+    "segments": {"regulars": {"when": "sessions >= 2 && days_since_seen < 1.0"}},
+    "triggers": {"visit": {"when": "sessions >= 1", "holdout": 0.4, "window": "2 d"}},
+}
 
 
 @pytest.fixture(scope="module")
 def lived() -> Bench:
     """A worker that has seen everything once: broken events, a broken example, a fenced turn, a log that was away, a whole shop."""
     bench = Bench(settings_of(**ACTION))
-    bench.send(shop_lines(users=600, days=12))
+    lines = shop_lines(users=600, days=12)
+    bench.send([line.replace(b'"user_id"', b'"consent":"granted","user_id"') if number % 3 else line for number, line in enumerate(lines)])
     bench.log.append(bench.settings.topics.examples, [Message(b"{}", b"purchase", partition=0)])
     bench.faults["commit"] = [None, LogFull("for a moment"), None, Fenced("another has it")]
     loop = bench.loop()
@@ -102,6 +108,21 @@ def test_segments_and_triggers_are_counted_as_they_are_published(lived: Bench) -
     assert {key: lived.metric("segment_changes_total", segment=key[0], change=key[1]) for key in changes} == changes
     assert {change for _, change in changes} == {"entered", "left"}
     assert lived.metric("segment_members", segment="regulars") == len(action["regulars"])
+
+
+def test_users_of_a_rule_are_told_by_arm_as_the_log_has_them(lived: Bench) -> None:
+    (effect,) = effects(lived.log, lived.settings)
+    totals = effect.totals
+    assert totals.treated > totals.holdout > totals.judged_holdout > 0
+    told = {(arm, known): lived.metric("uplift_users", rule="visit", arm=arm, known=known) for arm in ARMS for known in KNOWN}
+    assert told == {
+        ("treated", "assigned"): totals.treated,
+        ("treated", "judged"): totals.judged_treated,
+        ("treated", "converted"): totals.converted_treated,
+        ("holdout", "assigned"): totals.holdout,
+        ("holdout", "judged"): totals.judged_holdout,
+        ("holdout", "converted"): totals.converted_holdout,
+    }
 
 
 def test_nothing_vanishes(lived: Bench) -> None:

@@ -87,6 +87,14 @@ class Totals:
     def __add__(self, other: Totals) -> Totals:
         return Totals(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Totals)))
 
+    @property
+    def arms(self) -> dict[str, tuple[int, int, int]]:
+        """Of each arm the users assigned, judged and converted."""
+        return {
+            "treated": (self.treated, self.judged_treated, self.converted_treated),
+            "holdout": (self.holdout, self.judged_holdout, self.converted_holdout),
+        }
+
     def record(self, experiment: Experiment) -> dict[str, Any]:
         """As it stands in the changelog (schemas/totals.schema.json)."""
         about = {"schema": SCHEMA, "rule": experiment.rule, "window_ms": experiment.window_ms, "holdout_share": experiment.holdout}

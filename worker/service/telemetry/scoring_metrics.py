@@ -14,6 +14,8 @@ import numpy as np
 from worker.service.clock import Clock
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.monitor import Monitor
+from worker.service.telemetry.specification import KNOWN
+from worker.service.uplift import totals_of
 
 if TYPE_CHECKING:
     from worker.core.labels.decisions import Scored
@@ -79,6 +81,7 @@ class ScoringMetrics:
                 if self._monitor:
                     self._monitor.report()
             self._count_members(pipelines)
+            self._count_assigned(pipelines)
 
     def bring_up_to_date(self) -> None:
         """Count what waits."""
@@ -128,6 +131,12 @@ class ScoringMetrics:
             members.update(pipeline.action.members() if pipeline.action else {})
         for segment, count in members.items():
             self._metrics.set("segment_members", count, segment)
+
+    def _count_assigned(self, pipelines: Mapping[int, Pipeline]) -> None:
+        for rule, totals in totals_of(pipeline.action for pipeline in pipelines.values() if pipeline.action).items():
+            for arm, counts in totals.arms.items():
+                for known, count in zip(KNOWN, counts, strict=True):
+                    self._metrics.set("uplift_users", count, rule, arm, known)
 
     def lag_seen(self, offsets: Mapping[int, int], newest_ms: Mapping[int, int]) -> None:
         """How many offsets of each partition were unread just now, and when the last record that was read had been written.

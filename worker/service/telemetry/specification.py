@@ -18,6 +18,7 @@ PREFIX = "clickscore_"
 STEPS, ROLES = ("poll", "restore", "score", "send", "commit"), ("scorer", "trainer", "deliver")
 DROP_REASONS, CAUSES, OUTCOMES, GONE = ("late", "duplicate"), ("event", "silence"), ("happened", "absent"), ("expired", "evicted")
 MODELS = ("published", "raw")
+ARMS, KNOWN = ("treated", "holdout"), ("assigned", "judged", "converted")
 FATES = ("delivered", "refused", "expired", "failed", "unreadable")
 RESULTS, CHANGES, NO_REASON = ("fired", "held", "suppressed"), ("entered", "left"), "none"
 
@@ -64,6 +65,8 @@ LABELS: dict[str, Label] = {
     "partition": Label("A partition of the input that this worker owns; gone when it is given up.", bound="the input's partitions"),
     "rule": Label("A configured rule.", bound="the configured rules"),
     "result": Label("What became of a trigger.", RESULTS),
+    "arm": Label("Whether a rule may reach the users, or they are its holdout.", ARMS),
+    "known": Label("How far users are: assigned to an arm; judged, as their window has closed; converted, as they bought in it.", KNOWN),
     "segment": Label("A configured segment.", bound="the configured segments"),
     "change": Label("Whether a user came or went.", CHANGES),
     "target": Label("A configured target.", bound="the configured targets"),
@@ -155,6 +158,14 @@ METRICS: tuple[Spec, ...] = (
     ),
     _counter("action", "segment_changes_total", "Users who entered or left a segment.", "segment", "change"),
     _gauge("action", "segment_members", "Users in a segment, of the partitions owned; looked at now and then.", "segment"),
+    _gauge(
+        "action",
+        "uplift_users",
+        "Users who crossed a rule, by arm, of the partitions owned; the sum over workers is what clickscore report judges. Looked at now and then.",
+        "rule",
+        "arm",
+        "known",
+    ),
     # ---- learning
     _counter("learning", "examples_total", "Matured examples published, by what came of the decision.", "target", "outcome"),
     _histogram("learning", "label_delay_seconds", "Event time between a decision and the publishing of its outcome.", DELAY_BOUNDS_S, "target"),
