@@ -14,6 +14,7 @@ from worker.core.events.deadletters import MESSAGE_LENGTH, dead_letter
 from worker.core.events.decoding import EVENT_NAMES, decode
 from worker.core.events.faults import MEANINGS, REASONS
 from worker.core.events.fields import FIELDS, LAST_TIME_MS, NUMBER_LIMITS, REQUIRED, TEXT_LIMITS
+from worker.delivery.reading.letters import MEANINGS as UNDELIVERED
 
 SCHEMAS = Path(__file__).parents[1] / "schemas"
 NAMES = sorted(path.name.removesuffix(".schema.json") for path in SCHEMAS.glob("*.schema.json"))
@@ -96,7 +97,7 @@ def test_the_event_schema_states_the_limits_of_the_code() -> None:
 
 
 def test_the_dead_letter_schema_knows_every_reason_and_accepts_what_is_written() -> None:
-    assert tuple(schema("deadletter")["properties"]["clickscore.reason"]["enum"]) == REASONS
+    assert tuple(schema("deadletter")["properties"]["clickscore.reason"]["enum"]) == (*REASONS, *UNDELIVERED)
     for reason in REASONS:
         letter = dead_letter(b"{", b"u1", "clickstream.events", 3, 981245, reason, "x" * (MESSAGE_LENGTH + 1), [("traceparent", b"00-1-2-01")])
         assert errors("deadletter", {name: value.decode() for name, value in letter.headers}) == []

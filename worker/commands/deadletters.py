@@ -124,7 +124,15 @@ def _print_summary(summary: Summary) -> None:
         return
     width = max(map(len, summary.letters))
     for reason, number in summary.letters.most_common():
-        notes = [f"{count:,} {what}" for count, what in ((summary.replayed[reason], "replayed"), (summary.too_often[reason], "replayed too often")) if count]
+        notes = [
+            f"{count:,} {what}"
+            for count, what in (
+                (summary.replayed[reason], "replayed"),
+                (summary.too_often[reason], "replayed too often"),
+                (summary.no_events[reason], "no events, and not for replay"),
+            )
+            if count
+        ]
         example = printable((summary.examples[reason].value or b"").decode("utf-8", "backslashreplace"))
         typer.echo(f"{number:>8,}  {printable(reason):<{width}}  {_cut('; '.join([*notes, 'such as ' + (example or '(no value)')]))}")
 

@@ -9,6 +9,8 @@ What was replayed is remembered in the log itself, in the transaction that repla
 
 Who replays joins that group as the one member "replay". Another replay takes its place: the group fences the first, whose open transaction comes to
 nothing, and the second reads the receipts of everything that was committed before.
+
+Triggers that could not be delivered are dead letters too. They are counted and shown, and never go back: they are no events, and most have expired.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from worker.core.events.deadletters import PARTITION, PREFIX, REASON
+from worker.core.events.deadletters import PARTITION, PREFIX, REASON, TOPIC
 from worker.errors import ClickscoreError
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, LogUnavailable
@@ -48,23 +50,26 @@ class Wanted:
 
 @dataclass(slots=True)
 class Summary:
-    """Letters by reason: how many, how many of them were replayed already or too often, and one example of each reason."""
+    """Letters by reason: how many, how many of them were replayed already, too often, or are no events, and one example of each reason."""
 
     letters: Counter[str] = field(default_factory=Counter)
     replayed: Counter[str] = field(default_factory=Counter)
     too_often: Counter[str] = field(default_factory=Counter)
+    no_events: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Record] = field(default_factory=dict)
 
     @property
     def open(self) -> Counter[str]:
         """What a replay would take, by reason."""
-        return self.letters - self.replayed - self.too_often
+        return self.letters - self.replayed - self.too_often - self.no_events
 
-    def add(self, letter: Record, was_replayed: bool) -> None:
+    def add(self, letter: Record, was_replayed: bool, is_event: bool) -> None:
         """Count a letter."""
         reason = reason_of(letter)
         self.letters[reason] += 1
-        if was_replayed:
+        if not is_event:
+            self.no_events[reason] += 1
+        elif was_replayed:
             self.replayed[reason] += 1
         elif replays_of(letter) >= MOST_REPLAYS:
             self.too_often[reason] += 1
@@ -85,6 +90,11 @@ def replays_of(letter: Record) -> int:
 def is_receipt(record: Record) -> bool:
     """Whether a record of the dead letters' topic is no letter, but says which were replayed."""
     return any(name == RECEIPT for name, _ in record.headers)
+
+
+def is_event(letter: Record, settings: Settings) -> bool:
+    """Whether a letter was an event, and no trigger that could not be delivered."""
+    return _header(letter, TOPIC) != settings.topics.triggers
 
 
 def group_of(settings: Settings) -> str:
@@ -126,8 +136,10 @@ def summarize(log: Log, settings: Settings, wanted: Wanted, see: Callable[[Recor
     """Count the letters; each is shown to `see`, with whether it was replayed. Writes nothing."""
     summary, replayed = Summary(), Replayed(log, settings)
     for letter in letters(log, settings.topics.deadletter, wanted):
-        summary.add(letter, replayed.has(letter))
-        see(letter, replayed.has(letter))
+        event = is_event(letter, settings)
+        was_replayed = event and replayed.has(letter)  # a replay may have gone past what it never takes
+        summary.add(letter, was_replayed, event)
+        see(letter, was_replayed)
     return summary
 
 
@@ -207,13 +219,16 @@ class _Replay:
                 return
 
     def _is_due(self, letter: Record, replayed: Replayed) -> bool:
-        return not is_receipt(letter) and not replayed.has(letter) and self._wanted.has(letter) and replays_of(letter) < MOST_REPLAYS
+        return self._may_go_back(letter) and not replayed.has(letter) and self._wanted.has(letter) and replays_of(letter) < MOST_REPLAYS
+
+    def _may_go_back(self, letter: Record) -> bool:
+        return not is_receipt(letter) and is_event(letter, self._settings)
 
     def _marks(self, taken: list[Record], replayed: Replayed) -> dict[TopicPartition, int]:
         """The positions to commit: up to the oldest letter that was left out, or behind everything."""
         marks: dict[TopicPartition, int] = {}
         for record in taken:
-            if not is_receipt(record) and not replayed.has(record):
+            if self._may_go_back(record) and not replayed.has(record):
                 self._oldest.setdefault(record.partition, record.offset)
             marks[TopicPartition(record.topic, record.partition)] = min(record.offset + 1, self._oldest.get(record.partition, record.offset + 1))
         return marks
