@@ -20,6 +20,7 @@ from tests.endpoints.shop import Shop, endpoint_settings
 from worker import __version__
 from worker.endpoints.site import PAGE
 from worker.endpoints.status import Status
+from worker.service.masking import masked
 from worker.service.telemetry.specification import METRICS
 
 
@@ -83,7 +84,10 @@ def test_the_page_is_whole_and_names_nobody_else() -> None:
 def test_ids_are_masked_one_by_one_and_shown_where_that_is_set(worked: Shop, port: int) -> None:
     shown = [user["user"] for target in orjson.loads(get(port, "/status")[2])["targets"] for user in target["likeliest"]]
     assert shown
-    assert all(re.fullmatch(r"u0…[0-9a-f]{4}", user) for user in shown)
+    listed = {likely.user for name in worked.settings.targets for likely in worked.watch.likeliest.top(name, 10)}
+    assert set(shown) == {masked(user) for user in listed}  # as in the log, so that both can be read side by side
+    assert len(set(shown)) == len(listed)
+    assert all(re.fullmatch(r"user#[0-9a-f]{8}", user) for user in shown)
     status = open_status(worked)
     assert any(re.fullmatch(r"u\d{6}", user["user"]) for target in status["targets"] for user in target["likeliest"])
 

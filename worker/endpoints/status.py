@@ -5,10 +5,7 @@ It is the page's own: programs read /metrics. What has no value yet is null.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
-import secrets
 from typing import Any
 
 import orjson
@@ -19,6 +16,7 @@ from worker.endpoints.history import History, Series, values_of
 from worker.endpoints.probes import alive, ready
 from worker.service.clock import Clock
 from worker.service.likeliest import Likely
+from worker.service.masking import masked
 from worker.service.watch import Watch
 from worker.settings import Settings
 from worker.views.bin_words import in_words
@@ -38,7 +36,6 @@ class Status:
         self._registry = registry
         self._watch = watch
         self._clock = clock
-        self._key = secrets.token_bytes(16)  # masked ids of one process are comparable, those of two are not
         self.history = History(registry, clock.elapsed_s)
 
     def encoded(self) -> bytes:
@@ -99,11 +96,8 @@ class Status:
         }
 
     def shown(self, user: str) -> str:
-        """A user id as the page may show it: whole, or two characters and four that tell users apart for as long as this process runs."""
-        if self._settings.endpoint.show_user_ids:
-            return printable(user)[:LONGEST_TEXT]
-        token = hmac.new(self._key, user.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:4]
-        return f"{printable(user[:2]) if len(user) > 4 else ''}…{token}"
+        """A user id as the page may show it: whole, or as in the log."""
+        return printable(user)[:LONGEST_TEXT] if self._settings.endpoint.show_user_ids else masked(user)
 
 
 def one(values: Series, name: str, **labels: str) -> float:

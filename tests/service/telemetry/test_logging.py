@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.service.bench import Bench
-from worker.service.telemetry.logging import Logger, masked, open_logger
+from worker.service.masking import masked
+from worker.service.telemetry.logging import Logger, open_logger
 from worker.service.telemetry.repeats import BURST, KINDS_KEPT, PER_S, Repeats
 from worker.settings import ServiceSettings
 

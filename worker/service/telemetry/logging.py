@@ -5,9 +5,7 @@ A line names what happened and has its facts apart. Whoever is a user in a fact 
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import secrets
 import sys
 import threading
 import time
@@ -16,13 +14,13 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from worker.service.masking import masked
 from worker.service.telemetry.repeats import Repeats
 from worker.settings import ServiceSettings
 
 Level = Literal["debug", "info", "warning", "error"]
 
 USERS = ("user", "user_id", "users", "key")  # facts that name users
-_SALT = secrets.token_bytes(16)  # one a process: a masked user can be followed through its log, and not found out by trying ids
 
 
 class Logger:
@@ -96,11 +94,6 @@ def open_logger(settings: ServiceSettings, stream: TextIO | None = None, clock_s
         cache_logger_on_first_use=True,
     )
     return Logger(write, settings.log_level, clock_s)
-
-
-def masked(user: str) -> str:
-    """A name for a user that says nothing about them: the same one in one process, another in the next."""
-    return "user#" + hashlib.blake2b(user.encode("utf-8", "surrogatepass"), key=_SALT, digest_size=4).hexdigest()
 
 
 def _severity(level: Level) -> int:
