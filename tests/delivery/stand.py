@@ -6,6 +6,7 @@ import io
 import json
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -38,13 +39,14 @@ def destination(receiver: Receiver | str, **changed: Any) -> dict[str, Any]:
 class Stand:
     """One log, the destinations, and the couriers that come and go."""
 
-    def __init__(self, destinations: dict[str, dict[str, Any]], partitions: int = 1, **deliver: Any) -> None:
+    def __init__(self, destinations: dict[str, dict[str, Any]], path: Path | None = None, **deliver: Any) -> None:
+        """`path`: a log in a file, which processes share."""
         self.clock = Clock()
         self.settings = Settings.model_validate(
             {"destinations": destinations, "deliver": deliver, "service": {"roles": ["deliver"], "member": "m", "log_level": "debug"}, "endpoint": {"port": 0}}
         )
-        self.log = EmbeddedLog(None, clock_ms=self.clock.now_ms)
-        create_topics(self.log, self.settings, partitions)
+        self.log = EmbeddedLog(path, lock_timeout_s=30, clock_ms=self.clock.now_ms)
+        create_topics(self.log, self.settings)
         self.faults: dict[str, list[Exception | None]] = {}
         self.lines = io.StringIO()
         self.metrics = Metrics(self.settings.targets)

@@ -312,8 +312,8 @@ def test_a_private_address_is_called_by_nobody() -> None:
         courier.close()
 
 
-def braze(shop: Receiver, **deliver: int) -> Stand:
-    return Stand({"shop": destination(shop, form="braze", secret="", token="k", concurrency=1)}, **deliver)
+def braze(shop: Receiver) -> Stand:
+    return Stand({"shop": destination(shop, form="braze", secret="", token="k", concurrency=1)})
 
 
 def sent(request: Received) -> list[int]:
