@@ -104,8 +104,8 @@ class Crossings:
 
     def resume(self) -> None:
         """Set the timers of what a restored state holds."""
+        self._wait_for([(trigger.until_ms, row) for row, memory in self.state.memory.items() for trigger in memory.held])
         for row, memory in self.state.memory.items():
-            self._wait_for(row, memory.held)
             self.experiments.wait_for(row, memory.assigned)
 
     def forget(self, rows: Ints, profiles: Profiles) -> None:
@@ -114,9 +114,11 @@ class Crossings:
             if assigned := self._assigned(row):
                 self.experiments.end(row, assigned, lambda rows, _: _latest(profiles.rows[rows[:, None], _ORDER_TIMES]), 2**62)
 
-    def _wait_for(self, row: int, held: list[Held]) -> None:
-        due = np.array([trigger.until_ms for trigger in held], dtype=np.int64)
-        self.timers.add(due, np.full(len(due), row, dtype=np.int64), np.zeros(len(due), dtype=np.int64))
+    def _wait_for(self, held: list[tuple[int, int]]) -> None:
+        """Set timers for the ends of quiet hours, each with the row of its user."""
+        if held:
+            due, rows = np.array(held, dtype=np.int64).T
+            self.timers.add(due, rows, np.zeros(len(due), dtype=np.int64))
 
     def of_turn(self, crossed: Flags, scene: Scene) -> Decided:
         """Judge the turn's crossings (rules x n scores), and the held triggers whose quiet hours end before its watermark."""
@@ -127,7 +129,7 @@ class Crossings:
         instants = self._instants(moments[glimpse.consent[moments] == interests.GRANTED], glimpse, scene)
         ends = _Ends(self, sorted(instants), scene) if instants else None
 
-        out = Decided()
+        out, held = Decided(), list[tuple[int, int]]()
         purchases = partial(_purchases, scene.turned.history)
         for row in sorted({*by_row, *(row for row, _ in instants)}):
             user = scene.user_of[row] or ""
@@ -145,9 +147,10 @@ class Crossings:
                 ends.judge(row, user, memory, scene.turned.end_ms, out)
             out.touched.add(row)
             if memory:
-                self._wait_for(row, memory.held)
+                held += [(trigger.until_ms, row) for trigger in memory.held]
             else:
                 del self.state.memory[row]
+        self._wait_for(held)
         out.touched.update(self.experiments.close(self._assigned, purchases, scene.turned.end_ms))
         return out
 
@@ -247,6 +250,7 @@ class _Ends:
         self.stands = {latch.name: evaluate(latch.stay, column, count) & warm[latch.name] for latch in plan.latches}
         self.purchased_ms = moments.profile(at.LAST_OF + PURCHASE)
         self.glimpse = crossings._glimpse(moments, scene.labels)
+        self.why: dict[str, list[dict[str, Any]]] = {}  # by rule: the values that its condition read, at each instant
 
     def judge(self, row: int, user: str, memory: Memory, before_ms: int, out: Decided) -> None:
         """Judge a user's held triggers whose quiet hours end before an instant again, in the order of time and priority."""
@@ -260,5 +264,7 @@ class _Ends:
             verdict = crossings.guards.judge_again(rule, held, person, memory, held.until_ms, stands=stands, purchased_ms=purchased_ms)
             if verdict.result == "fired":
                 crossings.experiments.fire(memory.assigned, held.rule, held.until_ms)
-            because = self.glimpse.because.at(np.array([moment]), crossings.reads[held.rule])[0]
+            if held.rule not in self.why:
+                self.why[held.rule] = self.glimpse.because.at(np.arange(len(self.place)), crossings.reads[held.rule])
+            because = self.why[held.rule][moment]
             out.add(held.until_ms, row, user, rule.name, verdict, trigger_record(rule, person, held, verdict, held.until_ms, because))

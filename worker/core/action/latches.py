@@ -24,25 +24,31 @@ class Followed:
     last: Ints  # the moments after which a user's state is the turn's last
 
 
-def follow(row: Ints, born: Flags, when: Flags, stay: Flags, start: Flags) -> Followed:
-    """Follow latches through moments: `when` and `stay` are L x n, `start` L x n says how each user's latches stood before the turn.
+class Users:
+    """The n moments of a turn by user: each one's in order, side by side."""
 
-    `row` (n) tells users apart, `born` (n) marks the first moment of a user who is new, whose latches are off. A user's moments are in order.
-    """
-    count = len(row)
-    order = np.argsort(row, kind="stable")
-    rows = row[order]
-    first = np.ones(count, dtype=np.bool_)
-    first[1:] = rows[1:] != rows[:-1]
-    opens = first | born[order]
-    group = np.maximum.accumulate(np.where(opens, np.arange(count), 0))
-    start = start[:, order] & ~born[order][group]
-    goes_on = when[:, order]
-    decided = np.maximum.accumulate(np.where(goes_on | ~stay[:, order], np.arange(count), -1), axis=1)
-    sorted_on = np.where(decided >= group, np.take_along_axis(goes_on, np.maximum(decided, 0), axis=1), start)
-    sorted_before = start.copy()
-    sorted_before[:, 1:] = np.where(opens[1:], start[:, 1:], sorted_on[:, :-1])
-    on, before = np.empty_like(sorted_on), np.empty_like(sorted_on)
-    on[:, order], before[:, order] = sorted_on, sorted_before
-    closes = np.append(first[1:], True) if count else first
-    return Followed(on, before, order[closes])
+    def __init__(self, row: Ints, born: Flags) -> None:
+        """`row` (n) tells users apart, `born` (n) marks the first moment of a user who is new, whose latches are off. A user's moments are in order."""
+        count = len(row)
+        self.order = np.argsort(row, kind="stable")
+        rows = row[self.order]
+        first = np.ones(count, dtype=np.bool_)
+        first[1:] = rows[1:] != rows[:-1]
+        self.places = np.arange(count, dtype=np.int32)
+        self.opens = first | born[self.order]
+        self.group = np.maximum.accumulate(np.where(self.opens, self.places, 0))
+        self.new = born[self.order][self.group]
+        self.last = self.order[np.append(first[1:], True) if count else first]
+
+    def follow(self, when: Flags, stay: Flags, start: Flags) -> Followed:
+        """Follow latches through the moments: `when` and `stay` are L x n, `start` L x n says how each user's latches stood before the turn."""
+        start = start[:, self.order] & ~self.new
+        goes_on = when[:, self.order]
+        decides = goes_on | ~(goes_on if stay is when else stay[:, self.order])
+        decided = np.maximum.accumulate(np.where(decides, self.places, np.int32(-1)), axis=1)
+        sorted_on = np.where(decided >= self.group, np.take_along_axis(goes_on, np.maximum(decided, 0), axis=1), start)
+        sorted_before = start.copy()
+        sorted_before[:, 1:] = np.where(self.opens[1:], start[:, 1:], sorted_on[:, :-1])
+        on, before = np.empty_like(sorted_on), np.empty_like(sorted_on)
+        on[:, self.order], before[:, self.order] = sorted_on, sorted_before
+        return Followed(on, before, self.last)

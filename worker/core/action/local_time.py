@@ -26,15 +26,18 @@ def zone_named(name: str) -> ZoneInfo | None:
     return _zone(name) if name in _names() else None
 
 
-def _local(instant_ms: int, zone: ZoneInfo) -> datetime:
+@lru_cache(maxsize=65_536)  # guards and records ask for the same instants several times
+def local_time(instant_ms: int, zone: ZoneInfo) -> datetime:
+    """An instant by the clock on the wall, whole seconds."""
     return datetime.fromtimestamp(instant_ms // 1000, zone)
 
 
 def local_day(instant_ms: int, zone: ZoneInfo) -> int:
     """The calendar day of an instant in a zone, as a day number (1 = 1 January of year 1)."""
-    return _local(instant_ms, zone).toordinal()
+    return local_time(instant_ms, zone).toordinal()
 
 
+@lru_cache(maxsize=65_536)
 def quiet_until(instant_ms: int, zone: ZoneInfo, start_minute: int, end_minute: int) -> int | None:
     """When the quiet hours end that an instant lies in, None where it lies in none.
 
@@ -42,7 +45,7 @@ def quiet_until(instant_ms: int, zone: ZoneInfo, start_minute: int, end_minute: 
     """
     if start_minute == end_minute:
         return None
-    local = _local(instant_ms, zone)
+    local = local_time(instant_ms, zone)
     minute = local.hour * 60 + local.minute
     over_midnight = end_minute < start_minute
     quiet = minute >= start_minute or minute < end_minute if over_midnight else start_minute <= minute < end_minute

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from math import isfinite
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from worker.core.action.evaluation import Column, code_of
 from worker.core.action.expressions import Type
 from worker.core.action.guards import Held, Person, Rule, Verdict
+from worker.core.action.local_time import local_time
 from worker.core.action.portraits import STAGES
 
 Ints = NDArray[np.int64]
@@ -68,7 +68,7 @@ def trigger_record(rule: Rule, person: Person, held: Held, verdict: Verdict, now
         "rule": rule.name,
         "user_id": person.user_id,
         "time_ms": now_ms,
-        "local_time": datetime.fromtimestamp(now_ms // 1000, person.zone).isoformat(),
+        "local_time": local_time(now_ms, person.zone).isoformat(),
         "result": verdict.result,
         "score_id": held.score_id,
         "crossed_ms": held.crossed_ms,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ def interests_of(records: Collection[Remembered]) -> NDArray[np.float64]:
 
 
 def _guards(memory: Memory) -> bytes:
-    told: dict[str, Any] = {"fired": memory.fired, "held": [asdict(held) for held in memory.held]}
+    told: dict[str, Any] = {"fired": memory.fired, "held": [{name: getattr(held, name) for name in _HELD} for held in memory.held]}
     if memory.assigned:
         told["assigned"] = [assignment.record() for assignment in memory.assigned]
     return orjson.dumps(told)[1:-1]

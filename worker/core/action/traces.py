@@ -3,6 +3,7 @@ not understood says nothing, and an event never becomes a dead letter for it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,22 @@ def traces_of(batch: Batch, order: Ints) -> tuple[Traces, dict[int, str]]:
     `consent` is granted, denied or unsubscribed, or true or false; `timezone` a name of the IANA database.
     """
     labels: dict[int, str] = {}
-    consent, zone = (batch.further[field] for field in FURTHER)
-    columns = (_column(consent, _consent_code), _column(zone, lambda value: _zone_code(value, labels)))
-    said, settled = (column[order] for column in columns)
-    return Traces(batch.time_ms[order].astype(np.float64), batch.category[order], said, settled), labels
+    said, zone = (batch.further.get(field, ()) for field in FURTHER)
+    consent = _column(said, _consent_code, order)
+    return Traces(
+        batch.time_ms[order].astype(np.float64), batch.category[order], consent, _column(zone, lambda value: _zone_code(value, labels), order)
+    ), labels
 
 
-def _column(values: list[Any], code: Any) -> Ints:
-    out = np.zeros(len(values), dtype=np.int64)
-    if any(value is not None for value in values):
-        out[:] = [0 if value is None else code(value) for value in values]
-    return out
+def _column(values: Sequence[Any], code: Callable[[Any], int], order: Ints) -> Ints:
+    """The codes of values at the positions `order`, zeros where the batch has none; few of them are different."""
+    if not values:
+        return np.zeros(len(order), dtype=np.int64)
+    codes: dict[Any, int] = {}
+    for value in values:
+        if type(value) in (str, bool) and value not in codes:
+            codes[value] = code(value)
+    return np.array([codes.get(value, 0) if type(value) in (str, bool) else 0 for value in values], dtype=np.int64)[order]
 
 
 def _consent_code(value: Any) -> int:

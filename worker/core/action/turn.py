@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from worker.core.action.crossings import Crossings, Outcome, Scene
 from worker.core.action.evaluation import evaluate
 from worker.core.action.latches import Followed as Latched
-from worker.core.action.latches import follow
+from worker.core.action.latches import Users
 from worker.core.action.moments import Followed, Turned, born, decided_ms, follow_events, of_scores, score_ids
 from worker.core.action.plan import Latch, Plan
 from worker.core.action.portraits import Moments
@@ -70,9 +70,10 @@ class Action:
         new = born(turned, moments.profile)
 
         out = Acted()
-        moments.segments = self._segments(out, turned, moments, new, profiles, labels)
+        users = Users(scored.row, new)
+        moments.segments = self._segments(out, turned, moments, users, new, profiles, labels)
         when, stay = self._lines(self.plan.latches, moments, len(scored.row))
-        rules = follow(scored.row, new, when, stay, flags_of(state.rules_on[scored.row], len(when)))
+        rules = users.follow(when, stay, flags_of(state.rules_on[scored.row], len(when)))
         scene = Scene(turned, followed, moments, new, decided_ms(turned), profiles.user_of, labels, cards, self.absent)
         decided = self.crossings.of_turn(rules.on & ~rules.before & ~self._unheard_of(turned, new), scene)
         out.triggers, out.outcomes = decided.records, decided.outcomes
@@ -92,11 +93,13 @@ class Action:
                 stay[number] = when[number] if latch.stay is latch.when else evaluate(latch.stay, column, count)
         return when, stay
 
-    def _segments(self, out: Acted, turned: Turned, moments: Moments, new: Flags, profiles: Profiles, labels: Mapping[int, str]) -> dict[str, Flags]:
+    def _segments(
+        self, out: Acted, turned: Turned, moments: Moments, users: Users, new: Flags, profiles: Profiles, labels: Mapping[int, str]
+    ) -> dict[str, Flags]:
         """Follow membership and publish its changes; gives who is in each segment at every moment."""
         state, scored = self.state, turned.scored
         when, stay = self._lines(self.plan.segments, moments, len(scored.row))
-        members = follow(scored.row, new, when, stay, flags_of(state.segments_on[scored.row], len(when)))
+        members = users.follow(when, stay, flags_of(state.segments_on[scored.row], len(when)))
         again = new & self._known_before(turned)
         changed = np.flatnonzero((members.on != members.before).any(axis=0) | again)
         if len(changed):

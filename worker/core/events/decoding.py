@@ -59,7 +59,7 @@ class Batch:
     search_term: Integers
     labels: dict[int, str]  # hash -> text, cut to LABEL_LENGTH, of every category, path, country, device and medium here
     unknown_fields: dict[str, int]  # name -> events that carry it
-    further: dict[str, list[Any]]  # the values, as they came, of each unknown field that was asked for; None where absent
+    further: dict[str, list[Any]]  # the values, as they came, of each unknown field that was asked for, if any event has it; None where absent
 
     def __len__(self) -> int:
         return len(self.user_id)
@@ -78,7 +78,8 @@ def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES, 
         parsed, fields = parsed.without(faults), fields.without(faults)
         shapes = shapes_of(parsed.records)
     batch = batch_of(fields, parsed.positions, names, unknown_fields(parsed.records, shapes))
-    batch.further = {field: [record.get(field) for record in parsed.records] for field in further}
+    carried = {field for keys in shapes for field in further if field in keys}
+    batch.further = {field: [record.get(field) for record in parsed.records] for field in further if field in carried}
     for field in further:  # whoever asks for a field knows it
         batch.unknown_fields.pop(field, None)
     return batch, parsed.rejected
