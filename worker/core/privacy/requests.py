@@ -1,0 +1,56 @@
+"""Requests to be forgotten (schemas/privacy.schema.json): DELETE, SUPPRESS, UNSUPPRESS, one record each, its key the user id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import orjson
+
+SCHEMA = 1
+MOST_USER_ID = 256  # characters, as of an event
+Kind = Literal["DELETE", "SUPPRESS", "UNSUPPRESS"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_FIELDS = frozenset(("schema", "request", "request_id", "user_id", "time_ms"))
+_LATEST_MS = 253_402_300_799_999  # the end of the year 9999
+
+
+class RequestRefused(ValueError):
+    """A record that is no request; the text says why. It belongs to the dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """DELETE forgets what is known of a user; SUPPRESS keeps anything from being known from then on, until UNSUPPRESS."""
+
+    kind: Kind
+    request_id: str  # the sender's, to find the receipt by
+    user_id: str
+    time_ms: int  # when it was asked for
+
+    def encode(self) -> bytes:
+        """The request as one JSON record."""
+        return orjson.dumps({"schema": SCHEMA, "request": self.kind, "request_id": self.request_id, "user_id": self.user_id, "time_ms": self.time_ms})
+
+    @classmethod
+    def decode(cls, key: bytes | None, value: bytes) -> Request:
+        """Read a record; raises RequestRefused for anything that encode() does not write, and where the key is another user: it decides who acts on it."""
+        try:
+            record: Any = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise RequestRefused(f"it is not JSON ({error})") from None
+        if not isinstance(record, dict) or record.keys() != _FIELDS:
+            raise RequestRefused(f"it is not an object with the fields {', '.join(sorted(_FIELDS))}")
+        if type(record["schema"]) is not int or record["schema"] != SCHEMA:
+            raise RequestRefused(f"schema is {record['schema']!r:.40}, this program reads {SCHEMA}")
+        if record["request"] not in KINDS:
+            raise RequestRefused(f"request is {record['request']!r:.40}, not one of {', '.join(KINDS)}")
+        for name, most in (("user_id", MOST_USER_ID), ("request_id", 64)):
+            if type(record[name]) is not str or not 1 <= len(record[name]) <= most:
+                raise RequestRefused(f"{name} is not a text of 1 to {most} characters")
+        if type(record["time_ms"]) is not int or not 0 <= record["time_ms"] <= _LATEST_MS:
+            raise RequestRefused(f"time_ms is {record['time_ms']!r:.40}, not epoch milliseconds")
+        if key != record["user_id"].encode():
+            raise RequestRefused("its key is not its user_id")
+        return cls(record["request"], record["request_id"], record["user_id"], record["time_ms"])
