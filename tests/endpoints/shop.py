@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.service.bench import Bench, settings_of, shop_lines
@@ -44,13 +45,13 @@ class Shop(Bench):
             self.endpoint.close()
             self.endpoint = None
 
-    def judge(self, target: str, cause: str = "event", log_loss: float = 0.1337) -> None:
+    def judge(self, target: str, cause: str = "event", log_loss: float = 0.1337, bins: Sequence[Sequence[float]] = BINS) -> None:
         """Say how good a target's probabilities were, as its trainer does."""
         of = (target, cause)
         for name, value in {"judged_decisions": 8_400, "base_rate": 0.066, "log_loss_baseline": 0.2437, "roc_auc": 0.812, "calibration_ratio": 1.02}.items():
             self.metrics.set(name, value, *of)
         self.metrics.set("log_loss", log_loss, *of, "published")
-        for number, values in enumerate(BINS, 1):
+        for number, values in enumerate(bins, 1):
             for name, value in zip(("predicted", "observed", "decisions"), values, strict=True):
                 self.metrics.set(f"calibration_bin_{name}", value, *of, str(number))
 

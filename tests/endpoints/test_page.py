@@ -146,6 +146,19 @@ def test_it_can_be_read_by_ear_and_moves_nothing_for_who_asked_so(browser: Brows
     assert browser.script("return getComputedStyle(document.documentElement).scrollBehavior") == "auto"
 
 
+@pytest.mark.parametrize("alone", [(0.01, 0.0, 20), (0.02, 0.02, 1), (0.0, 0.0, 5), (1.0, 1.0, 3)])
+def test_one_bin_alone_is_a_plot_too(browser: Browser, alone: tuple[float, float, int]) -> None:
+    shop = Shop(partitions=1)
+    shop.judge("purchase", bins=[alone])
+    try:
+        port = shop.open()
+        browser.driver.get(f"http://127.0.0.1:{port}/")
+        browser.until(lambda: browser.script("return document.querySelectorAll('#plots svg circle').length") == 1)
+        assert browser.complaints() == []  # a place that is no number is one
+    finally:
+        shop.shut()
+
+
 def test_text_of_events_stays_text_and_ids_are_shown_where_that_is_set(browser: Browser) -> None:
     shop = Shop(endpoint_settings(show_user_ids=True))
     evil = '<img src=x onerror="document.title=1">'

@@ -92,6 +92,8 @@ def test_a_real_worker_shows_itself_and_its_end(browser: Browser, folder: Path) 
         assert browser.text("#rate-note").startswith(f"{int(scored[1]):,} scored of ")
         assert browser.text("#deadletters-rows").startswith("invalid json")
         assert browser.text("#users-rows th").startswith("user#")
+        browser.until(lambda: browser.script("return document.querySelectorAll('#plots svg circle').length"))  # its own trainer has judged
+        assert re.search(r"\d\.\d{4} beside \d\.\d{4} of the base rate", browser.text("#plots"))
         assert browser.complaints() == []
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(DEADLINE_S) == 0

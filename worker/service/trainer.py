@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 AT_ONCE = 200  # examples between two looks at the clock, some milliseconds
 JUDGED = 20_000  # matured decisions of one cause that the measures of quality look back on
 JUDGED_EVERY_S, JUDGED_AT_ONCE = 15.0, 1_000
+FIRST_LOOK_S = 2.0  # after the start: what those before had judged is there at once
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class Trainers:
         self._patience = patience
         self._target_of = {partition: name for name, partition in target_partitions(settings).items()}
         self.learners: dict[int, _Learner] = {}
-        self._looked_s = clock.elapsed_s()
+        self._looked_s = clock.elapsed_s() + FIRST_LOOK_S - JUDGED_EVERY_S
 
     def learn(self, budget_s: float, wait_s: float) -> bool:
         """Learn for about budget_s, waiting at most wait_s for examples; returns whether there were any.

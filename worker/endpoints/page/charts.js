@@ -66,8 +66,10 @@ function interval(rate, n) {
 // bins: [[said, came true, decisions], …]
 function calibrationChart(title, bins, count) {
   const shares = bins.flatMap(([said, came]) => [said, came]).filter((share) => share > 1e-6);
-  const small = Math.min(...shares) < 0.05, least = small ? 10 ** Math.floor(Math.log10(Math.min(...shares))) : 0;
+  if (!shares.length) shares.push(1e-6);
+  const small = Math.min(...shares) < 0.05, lowest = small ? 10 ** Math.floor(Math.log10(Math.min(...shares))) : 0;
   const most = Math.min(1, small ? roundUp(Math.max(...shares)) : Math.max(0.1, Math.ceil(Math.max(...shares) * 10) / 10));
+  const least = lowest < most ? lowest : most / 10; // one share alone that is a power of ten, as before anything was learned
   const part = (share) => (small ? Math.log(Math.max(share, least) / least) / Math.log(most / least) : share / most);
   const clip = (share) => Math.min(Math.max(share, 0), 1);
   const x = (share) => LEFT + clip(part(share)) * (RIGHT - LEFT), y = (share) => FLOOR - clip(part(share)) * (FLOOR - TOP);
