@@ -88,9 +88,9 @@ def test_others_do_not_notice_and_a_restart_changes_nothing(values: list[Value],
     plain, erased = run(values, sizes, {}), run(values, sizes, {middle: {"u1"}})
     restarted = run(values, sizes, {middle: {"u1"}}, restarts={number for number in range(1, len(sizes)) if chance.random() < 0.6})
     for user in {*plain.scores, *erased.scores} - {"u1"}:
-        assert plain.scores[user] == erased.scores[user]
-        assert plain.triggers[user] == erased.triggers[user]
-        assert plain.segments[user] == erased.segments[user]
+        assert plain.scores.get(user) == erased.scores.get(user)
+        assert plain.triggers.get(user) == erased.triggers.get(user)
+        assert plain.segments.get(user) == erased.segments.get(user)
     assert erased.scores == restarted.scores
     assert erased.triggers == restarted.triggers
     assert erased.changelog.keys() == restarted.changelog.keys()
