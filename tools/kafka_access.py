@@ -73,6 +73,17 @@ def roles(settings: Settings | None = None) -> list[Role]:
             ),
         ),
         Role(
+            "clickscore-deliverer",
+            "clickscore run --roles deliver: sends triggers to destinations",
+            (
+                topic(topics.triggers, "Read", *look, why="what fired"),
+                topic(topics.deadletter, "Write", *look, why="what could not be delivered"),
+                *others(topics.triggers, topics.deadletter),
+                Access("group", f"{group}.deliver.*", ("Read",), "a group and its positions for each destination"),
+                Access("transactional-id", f"{group}.deliver.*", ("Write", "Describe"), "dead letters and positions are one transaction"),
+            ),
+        ),
+        Role(
             "clickscore-sender",
             "clickscore send, or a shop's own producer: puts events on the input",
             (

@@ -16,6 +16,18 @@ kafka-acls "$@" --add --allow-principal User:clickscore-worker --group clickscor
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --group clickscore.trainer --operation Read # the trainers' group and positions
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --transactional-id clickscore. --resource-pattern-type prefixed --operation Write --operation Describe # one id a member and role: their names are not known beforehand
 
+# clickscore run --roles deliver: sends triggers to destinations
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.triggers --operation Read --operation Describe --operation DescribeConfigs # what fired
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.deadletter --operation Write --operation Describe --operation DescribeConfigs # what could not be delivered
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickstream.events --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.scores --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --group clickscore.deliver. --resource-pattern-type prefixed --operation Read # a group and its positions for each destination
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --transactional-id clickscore.deliver. --resource-pattern-type prefixed --operation Write --operation Describe # dead letters and positions are one transaction
+
 # clickscore send, or a shop's own producer: puts events on the input
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickstream.events --operation Write --operation Describe --operation DescribeConfigs # the input; a producer of the shop's own needs this alone
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.scores --operation Describe --operation DescribeConfigs # whether it is as it should be

@@ -105,7 +105,7 @@ def test_retry_after_is_kept_by_everything_to_that_destination(status: int, as_d
         stand.until(courier, lambda: len(shop.received) == 1 and not courier.under_way)
         stand.clock.at_s += 119
         courier.step(0)
-        assert len(shop.received) == 1
+        assert (courier.under_way, len(shop.received)) == (0, 1)
         assert stand.gauge("delivery_circuit_state") == 0
         stand.clock.at_s += 2
         stand.drain(courier)
@@ -179,14 +179,14 @@ def test_after_an_outage_one_request_decides_and_everything_is_delivered_in_orde
         stand.until(courier, lambda: stand.gauge("delivery_circuit_state") == 2 and not courier.under_way, step_s=0.01)
         before = len(shop.received)
         courier.step(0)
-        assert len(shop.received) == before
+        assert (courier.under_way, len(shop.received)) == (0, before)
         down[0] = False
         stand.clock.at_s += 10
         shop.answer = lambda number, _: Reply(held=number == before)
         stand.until(courier, lambda: len(shop.received) > before)
         stand.clock.at_s += 100
         courier.step(0)
-        assert len(shop.received) == before + 1
+        assert (courier.under_way, len(shop.received)) == (1, before + 1)
         assert stand.gauge("delivery_circuit_state") == 1
         shop.let_go.set()
         stand.drain(courier, step_s=0.5)

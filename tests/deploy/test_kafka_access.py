@@ -18,10 +18,13 @@ from kafka import KafkaAdminClient
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
 
 from tests.commands.kafka_commands import SHORT, run, said
+from tests.delivery.receivers import LOOPBACK, Reply, receiver
+from tests.delivery.triggers import secret_of, trigger_value
 from tests.kafka.fixtures import GUEST, PASSWORD, SecureBroker
 from tools.kafka_access import Access, acl_script, roles, strimzi_users
 from worker.configuration import load
-from worker.log.contract import Log
+from worker.core.events.fields import LAST_TIME_MS
+from worker.log.contract import Log, Message
 from worker.service.topics import open_log
 from worker.settings import Settings
 
@@ -122,6 +125,26 @@ def test_with_the_list_a_worker_scores_and_learns(ground: Ground) -> None:
         worker.terminate()
         ended = worker.communicate(timeout=PATIENCE_S)[0]
     assert worker.returncode == 0, ended
+
+
+def test_with_the_list_triggers_are_delivered_and_what_was_refused_is_a_dead_letter(ground: Ground) -> None:
+    ground.allow(ground.access("clickscore-deliverer"))
+    topics, deadline_s = ground.settings.topics, time.monotonic() + PATIENCE_S
+    with receiver(lambda _, request: Reply(422 if request.id.endswith("1") else 204)) as shop, closing(ground.log()) as log:
+        table = f'[destinations.shop]\nurl = "{shop.url}"\nsecret = "{secret_of("a")}"\nnetworks = ["{LOOPBACK}"]\n'
+        ground.guests.write_text(ground.guests.read_text() + table)
+        log.append(topics.triggers, [Message(trigger_value(number, f"u{number}", expires_ms=LAST_TIME_MS), b"u%d" % number) for number in range(3)])
+        worker, letters = ground.command("run", "--roles", "deliver", "--member", "m"), log.tail(topics.deadletter, "earliest")
+        try:
+            found = 0
+            while not found or len(shop.ids()) < 3:
+                found += len(letters.poll(10, 0.2))
+                assert worker.poll() is None, worker.communicate()[0]
+                assert time.monotonic() < deadline_s
+        finally:
+            worker.terminate()
+            ended = worker.communicate(timeout=PATIENCE_S)[0]
+    assert (worker.returncode, found) == (0, 1), ended
 
 
 @pytest.mark.parametrize(
