@@ -18,6 +18,35 @@ What a worker tells of itself: metrics for Prometheus at `/metrics`, and its log
 - Is it working? `last_progress_timestamp_seconds` moves on, `lag_seconds` is small, `events_read_total` grows.
 - Is it right? `log_loss` is below `log_loss_baseline`, `calibration_ratio` is near 1, `roc_auc` is near `roc_auc_estimated`.
 - Nothing vanishes: `events_read_total` = `events_scored_total` + `events_dropped_total` + `deadletter_total`.
+
+## When it is up to date
+
+- Counters move with each commit. What is counted score by score (`score_probability`, `label_delay_seconds`, `examples_total`,
+  `end_to_end_latency_seconds`) is counted by the thousand, at the latest after a second, and always before somebody reads.
+- Quality is worked out every 15 s by the worker that trains the target, over the last 20,000 matured decisions of each cause; who takes the target
+  over reads them back. Until decisions have matured there is nothing to say, and no series.
+- Drift and `roc_auc_expected_now` are worked out every 15 s by each worker that scores, of its own partitions and from its memory: after a restart
+  they begin anew, and drift is silent until 100 scores of the last day and 500 of the week before are known. They look at the first 8,000 scores at
+  events and then at a sample, 64 scores of each cause of some thousand.
+
+## The log
+
+To stderr: JSON lines, or words on a terminal (`service.log_format`), from `service.log_level` on. Each line says what happened, in the past tense,
+and moves the metrics that belong to it; `log_lines_total{level}` counts lines as they are written, also where nobody keeps the log. Of one kind
+(what, with its partition, target, topic and role) ten lines a minute are written and the rest held back: the next line of that kind, or a line `lines
+held back`, says how many, and `log_lines_held_back_total{level}` counts them. A metric counts what happened, whether its line was held back or not:
+alerts are on metrics, never on lines. `error` is for what somebody has to do something about, `warning` for what the worker helps itself out of.
+Lines of level `debug` are never held back. No event's body is in the log from `info` on; users are masked (`user#` and eight digits, the same in the
+log and on the page until the process ends).
+
+## What it costs
+
+`python -m bench telemetry`; the bar is 3 % of throughput. Before, at turns of 100 events, the loop's thread spent 5.9 % of its processor time on this
+and 2.1 % at turns of 5,000: two fifths of the former on the lists of the page, made anew after each turn, and a sixth on comparing decisions with
+outcomes a few at a time. Counted by the thousand it is 2.9 % and 1.7 % (23 November, direct measure of the thread's time; everything that is told,
+compared and kept, of 30,000 events). The same ratio between runs with and without was 6.2 % and 2.0 % before; after the change the machine was too
+busy for it (pairs from −9 to +12 %). The measures by the clock take 0.4 % of a core with all windows full. Waiting for 1,000 scores (drift) or 2,000
+(lists) instead of some 5,000 cost 0.3 to 0.4 points more; feeding the histograms turn by turn, three quarters of a point at turns of 100.
 """
 
 
