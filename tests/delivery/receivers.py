@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ class Received:
 class Receiver:
     """Answers 204 unless its script says otherwise: what `answer` returns for a request and its number, counted from 0."""
 
-    def __init__(self, answer: Callable[[int, Received], Reply] = lambda *_: Reply()) -> None:
+    def __init__(self, answer: Callable[[int, Received], Reply] = lambda *_: Reply(), tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.received: list[Received] = []
         self.connections = 0
@@ -53,8 +54,10 @@ class Receiver:
         self._under_way, self.most_under_way = 0, 0
         self._changed = threading.Condition()
         self._server = _server_of(self)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook?shop=1"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}/hook?shop=1"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
 
@@ -90,8 +93,8 @@ class Receiver:
 
 
 @contextlib.contextmanager
-def receiver(answer: Callable[[int, Received], Reply] = lambda *_: Reply()) -> Iterator[Receiver]:
-    one = Receiver(answer)
+def receiver(answer: Callable[[int, Received], Reply] = lambda *_: Reply(), tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    one = Receiver(answer, tls)
     try:
         yield one
     finally:
