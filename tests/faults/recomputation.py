@@ -157,5 +157,5 @@ def memory(pipeline: Pipeline) -> dict[bytes, bytes]:
     if pipeline.action:
         values = pipeline.action.state.values(list(profiles.row_of.values()))
         found |= {action_key(user): value for user, value in zip(profiles.row_of, values, strict=True)}
-    key, value = state.partition_change()
-    return found | {key: value or b""}
+    key, written = state.partition_change()
+    return found | {key: written or b""}
