@@ -23,7 +23,7 @@ HEAD = """\
 
 Alerts provoked for real, with two scorers and a trainer under load ({rate:,.0f} events/s of the synthetic shop) on a real Kafka broker,
 seen firing in a real Prometheus, and seen ending when the fault was mended. Every time in the rules was a sixtieth of what it is in service,
-so that five minutes were five seconds; thresholds were those of service. Of the burn rates the quickest was watched.
+so that five minutes were five seconds; thresholds were those of service. Of the burn rates the quickest was watched. Ended is what then stayed quiet for 15 s.
 Written by `make drill`, last on {day} ({minutes:.0f} minutes).
 
 | fault | alert | fired after | mended: | ended after |
@@ -71,7 +71,8 @@ def merged(rows: list[str]) -> list[str]:
 def warm(stand: Stand, *, quality: bool) -> float:
     """Wait until models are in force; for the alerts on quality also until enough was judged and purchase no longer warms up."""
     began_s = time.monotonic()
-    judged = ['clickscore:calibration:ratio{target="purchase"}', 'max(clickscore_model_warming_up{target="purchase"}) == 0'] if quality else []
+    well = 'min(min_over_time(clickscore:calibration:within_bounds{target="purchase"}[20s])) == 1'
+    judged = ['clickscore:calibration:ratio{target="purchase"}', 'max(clickscore_model_warming_up{target="purchase"}) == 0', well] if quality else []
     for expr in ("clickscore_model_version > 0", *judged):
         if left := stand.prometheus.unanswered({expr: expr}, 240):
             print(f"nothing came for {', '.join(left)}", flush=True)

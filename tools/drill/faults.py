@@ -83,11 +83,13 @@ def trainer_dead(stand: Stand) -> Iterator[None]:
 
 
 def purchases_lost(stand: Stand) -> Iterator[None]:
-    """The shop's tracking loses every purchase, while nobody learns."""
+    """The shop's tracking loses every purchase, and the models stay as they are: the trainer judges, and publishes none."""
     stand.trainer.send(signal.SIGKILL)
+    stand.trainer.start(CLICKSCORE_SERVICE__SNAPSHOT_WAIT="1 d", CLICKSCORE_SERVICE__SNAPSHOT_EXAMPLES="10000000")
     stand.feeder.without_purchases = True
     yield
     stand.feeder.without_purchases = False
+    stand.trainer.send(signal.SIGKILL)
     stand.trainer.start()
 
 
@@ -100,11 +102,11 @@ FAULTS = (
     Fault("Scorers are killed, and somebody holds a transaction open on the changelog", "it is aborted", ("ClickscoreRestoreStuck",), changelog_held),
     Fault("The trainer is killed", "it is started again", ("ClickscoreModelStale",), trainer_dead, 240),
     Fault(
-        "The trainer is killed, and the shop's tracking loses every purchase",
-        "both are back",
-        (f"ClickscoreCalibrationBurn{QUICK}", "ClickscoreLogLossWorseThanBaseRate"),
+        "The shop's tracking loses every purchase, and the trainer publishes no model",
+        "they come again, and it does",
+        ('ClickscoreCalibrationBurn{window="1m", target="purchase"}', 'ClickscoreLogLossWorseThanBaseRate{target="purchase"}'),
         purchases_lost,
-        300,
+        220,
     ),
 )
 

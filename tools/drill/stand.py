@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from worker.demo.shop import Shop, ShopSettings
 from worker.log.partitioner import partition_of
 
 SCALE = 1 / 60  # a minute of the rules is a second of the drill
+OVER_S = 15.0
 PARTITIONS, EVENTS = 4, "clickstream.events"
 CONFIGURATION = """\
 [targets.purchase]
@@ -87,10 +89,11 @@ class Worker:
         self._folder, self._log = folder, (folder / f"{name}.log").open("a")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, if it does not run."""
+    def start(self, **settings: str) -> None:
+        """Start it, if it does not run; with settings, as environment variables, that hold for this time."""
         if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(self._line, cwd=self._folder, env=environment(), stdout=self._log, stderr=self._log)
+            given = {**environment(), **settings}
+            self._process = subprocess.Popen(self._line, cwd=self._folder, env=given, stdout=self._log, stderr=self._log)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal; after SIGKILL it is gone."""
@@ -149,13 +152,21 @@ class Stand:
         return bool(self.prometheus.query(f'ALERTS{{alertname="{name}", alertstate="firing"{more}'))
 
     def until(self, alert: str, firing: bool, within_s: float) -> float:
-        """Wait until an alert fires, or no longer does; the moment (of time.monotonic) at which it was seen, NaN where it did not within the time."""
-        deadline_s = time.monotonic() + within_s
-        while time.monotonic() < deadline_s:
-            if self.firing(alert) == firing:
-                return time.monotonic()
+        """Wait until an alert fires, or no longer does; the moment (of time.monotonic) at which it was seen, NaN where it did not within the time.
+
+        Over is what stays over for OVER_S: while a trainer starts again, there is nothing that an alert could be about.
+        """
+        deadline_s, since_s = time.monotonic() + within_s, math.nan
+        while time.monotonic() < deadline_s or not math.isnan(since_s):
+            now_s = time.monotonic()
+            if self.firing(alert) != firing:
+                since_s = math.nan
+            elif firing or now_s - since_s >= OVER_S:
+                return now_s if firing else since_s
+            elif math.isnan(since_s):
+                since_s = now_s
             time.sleep(0.5)
-        return float("nan")
+        return math.nan
 
     def hold_transaction(self) -> Any:
         """Somebody's transaction on the changelog that is left open: readers wait at it. Returns the producer that can end it."""
