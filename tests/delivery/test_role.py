@@ -17,20 +17,26 @@ import pytest
 from tests.delivery.receivers import PATIENCE_S, Received, Reply, receiver
 from tests.delivery.stand import Stand, destination, numbers
 from tests.delivery.triggers import DAY_MS, secret_of
+from tests.service.bench import FaultyLog
 from worker.delivery.role import Deliveries, opened_destinations
 from worker.errors import ConfigurationError
-from worker.log.errors import MemberReplaced
+from worker.log.errors import LogFull, MemberReplaced
 from worker.service.clock import SystemClock
 from worker.service.patience import Patience
+from worker.service.topics import needed
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
 
+def begun(stand: Stand, log: Any = None) -> Deliveries:
+    patience = Patience(stand.clock, stand.happened, lambda: stand.stop.asked)
+    return Deliveries(log or stand.log, stand.settings, "m", stand.clock, stand.happened, patience)
+
+
 @contextmanager
 def delivering(stand: Stand) -> Iterator[Deliveries]:
-    patience = Patience(stand.clock, stand.happened, lambda: stand.stop.asked)
-    deliveries = Deliveries(stand.log, stand.settings, "m", stand.clock, stand.happened, patience)
+    deliveries = begun(stand)
     try:
         yield deliveries
     finally:
@@ -78,6 +84,26 @@ def test_the_loops_thread_learns_what_a_destinations_thread_has_died_of() -> Non
             with pytest.raises(MemberReplaced):
                 until(deliveries, lambda: False)
             other.close()
+
+
+def test_a_commit_that_fails_at_the_end_is_not_passed_over() -> None:
+    with receiver(lambda *_: Reply(held=True)) as one:
+        stand = Stand({"shop": destination(one)})
+        stand.fire((1, "a"))
+        deliveries = begun(stand, FaultyLog(stand.log, stand.faults))
+        until(deliveries, lambda: len(one.received) == 1)
+        stand.faults["commit"] = [LogFull("no room")]
+        stand.stop.asked = True
+        one.let_go.set()
+        with pytest.raises(LogFull):
+            deliveries.close()
+        assert stand.committed() == {0: 0}
+
+
+def test_who_delivers_needs_the_topic_of_triggers() -> None:
+    topic = Settings().topics.triggers
+    assert not needed(topic, Settings())
+    assert needed(topic, Settings.model_validate({"service": {"roles": ["deliver"]}}))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class Deliveries:
         """Open every destination; raises ConfigurationError for what cannot be read of them."""
         self._stopping = threading.Event()
         self._died = threading.Event()
+        self._told = False
         self._runs: list[_Run] = []
         self._settings = settings
         opened = opened_destinations(settings)
@@ -61,13 +62,19 @@ class Deliveries:
     def turn(self, wait_s: float) -> None:
         """Look after the threads, for wait_s; raises what one of them has died of."""
         if self._died.wait(wait_s) if wait_s > 0 else self._died.is_set():
-            raise next(run.died_of[0] for run in self._runs if run.died_of)
+            self._told = True
+            raise self._died_of()
 
     def close(self) -> None:
-        """Let every courier finish what is under way, commit and leave its group."""
+        """Let every courier finish what is under way, commit and leave its group; raises what one of them has died of, if that was not told yet."""
         self._stopping.set()
         for run in self._runs:
             run.thread.join()
+        if self._died.is_set() and not self._told:
+            raise self._died_of()
+
+    def _died_of(self) -> BaseException:
+        return next(run.died_of[0] for run in self._runs if run.died_of)
 
     def _run_of(self, name: str, start: Callable[[], Courier], finish_within_s: float) -> _Run:
         def work() -> None:

@@ -53,7 +53,7 @@ class Deliveries(Protocol):
         """Look after the threads, for wait_s; raises what one of them has died of."""
 
     def close(self) -> None:
-        """Finish what is under way, commit, and leave the groups."""
+        """Finish what is under way, commit, and leave the groups; raises what kept a thread from it."""
 
 
 class Loop:
@@ -78,7 +78,7 @@ class Loop:
             if self._trainers:
                 self._trainers.publish()
         finally:
-            for role in (self._deliveries, self._scorer, self._trainers):
+            for role in (self._scorer, self._trainers, self._deliveries):
                 if role:
                     role.close()
 

@@ -135,6 +135,8 @@ def wrong_topics(there: Mapping[str, Topic], settings: Settings) -> dict[str, li
 
 def needed(topic: str, settings: Settings) -> bool:
     """Whether a worker cannot do without a topic: those of segments and triggers are created always, and written only where any are configured."""
+    if topic == settings.topics.triggers and "deliver" in settings.service.roles:
+        return True
     return settings.plan is not None or topic not in (settings.topics.segments, settings.topics.triggers)
 
 
