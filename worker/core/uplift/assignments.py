@@ -120,6 +120,7 @@ class Experiments:
         self._numbers = {name: number for number, name in enumerate(self.by_id)}
         self._names = list(self.by_id)
         self._timers = Timers()
+        self._unset: list[tuple[int, int, int]] = []  # timers: when due, row, number of the experiment
 
     def changes(self) -> list[tuple[bytes, bytes | None]]:
         """The changelog records of what has changed."""
@@ -150,13 +151,13 @@ class Experiments:
 
     def wait_for(self, row: int, assigned: Iterable[Assignment]) -> None:
         """Set the timers of open assignments, new or restored."""
-        waiting = [(self._due_ms(assignment), self._numbers[assignment.experiment]) for assignment in assigned if assignment.open]
-        if waiting:
-            due_ms, number = (np.array(column, dtype=np.int64) for column in zip(*waiting, strict=True))
-            self._timers.add(due_ms, np.full(len(due_ms), row, dtype=np.int64), number)
+        self._unset += [(self._due_ms(assignment), row, self._numbers[assignment.experiment]) for assignment in assigned if assignment.open]
 
     def close(self, assigned_of: Callable[[int], list[Assignment]], purchases: Purchases, before_ms: int) -> list[int]:
         """Judge every window that ended before the watermark; gives the rows whose assignments changed."""
+        if self._unset:  # a turn's together: one by one, they would cost several times as much
+            self._timers.add(*(np.array(column, dtype=np.int64) for column in zip(*self._unset, strict=True)))
+            self._unset.clear()
         due_ms, rows, numbers = self._timers.take(before_ms)
         touched: list[int] = []
         if not len(rows):
