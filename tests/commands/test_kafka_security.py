@@ -120,7 +120,7 @@ def test_a_worker_needs_no_more_permissions_than_the_page_lists(
         for one in stands_for[kind, name]:
             pattern = ResourcePattern(ResourceType[kind.replace("-", "_").upper()], one, ACLResourcePatternType.PREFIXED)
             acls += [ACL(f"User:{GUEST}", "*", ACLOperation[_code(text)], ACLPermissionType.ALLOW, pattern) for text in operations]
-    assert len(acls) == 3 + 5 * 4 + 1 + 2 * 2 + 1
+    assert len(acls) == 3 + 7 * 4 + 1 + 2 * 2 + 1
     admin = KafkaAdminClient(bootstrap_servers=secure_broker.broker.bootstrap)
     try:
         assert not admin.create_acls(acls)["failed"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.configuration.positions import Position, key_positions
@@ -72,11 +72,13 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.di
 documents = st.dictionaries(text, values, max_size=5)
 
 
+@settings(max_examples=50)
 @given(documents)
 def test_a_value_reads_back_as_written(document: dict[str, Any]) -> None:
     assert tomllib.loads("".join(f"{toml_key(key)} = {toml_value(value)}\n" for key, value in document.items())) == document
 
 
+@settings(max_examples=50)
 @given(documents, documents)
 def test_the_place_of_a_key_is_where_its_text_begins(top: dict[str, Any], table: dict[str, Any]) -> None:
     table_name = "x" * 13  # longer than any key that is drawn

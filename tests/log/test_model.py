@@ -267,7 +267,7 @@ class FileMachine(LogMachine):
 
 
 CHECKS = settings(deadline=None, suppress_health_check=list(HealthCheck))
-MemoryMachine.TestCase.settings = settings(CHECKS, max_examples=120, stateful_step_count=40)
-FileMachine.TestCase.settings = settings(CHECKS, max_examples=30, stateful_step_count=30)
+MemoryMachine.TestCase.settings = settings(CHECKS, max_examples=60, stateful_step_count=40)
+FileMachine.TestCase.settings = settings(CHECKS, max_examples=15, stateful_step_count=30)
 TestMemory = MemoryMachine.TestCase
 TestFile = FileMachine.TestCase

@@ -89,7 +89,7 @@ def test_headings_descend_one_level_at_a_time() -> None:
     assert all(after - before <= 1 or before == 1 for before, after in pairwise(levels))
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(reports)
 def test_any_report_is_well_formed_alone_and_holds_nothing_that_runs(report: Report) -> None:
     for element in page(report).iter():
@@ -106,7 +106,7 @@ def test_any_report_is_well_formed_alone_and_holds_nothing_that_runs(report: Rep
     assert set(re.findall(r'xmlns="([^"]*)"', text)) <= NAMESPACES
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(reports)
 def test_marks_stay_within_their_plot(report: Report) -> None:
     for svg in page(report).iter(f"{SVG}svg"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.views.states import EMPTY, FULL, states
@@ -23,6 +23,7 @@ def text(state: LiveState, width: int, height: int) -> str:
     return "\n".join(line.plain for line in picture(state, width, height))
 
 
+@settings(max_examples=50)
 @given(states, st.integers(1, 240), st.integers(1, 80))
 def test_a_picture_fits_its_terminal(state: LiveState, width: int, height: int) -> None:
     lines = picture(state, width, height)

@@ -73,7 +73,7 @@ def test_what_is_announced_early_does_not_depend_on_the_cut(values: list[Value],
 
 @pytest.mark.parametrize("seed", [1, 4])
 def test_early_announcements_of_a_longer_stream(seed: int) -> None:
-    chance, values = random.Random(seed), shop(seed, 800)
+    chance, values = random.Random(seed), shop(seed, 400)
     whole = run(values, settings=EARLY)
     assert {example.sense for example in whole.examples} == {"matured", "provisional", "happened"}
     assert_same(whole, run(values, cuts(chance, len(values), 60), settings=EARLY))
