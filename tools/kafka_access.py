@@ -116,12 +116,17 @@ def roles(settings: Settings | None = None) -> list[Role]:
                 Access("transactional-id", f"{group}.deadletters.*", ("Write", "Describe"), "a batch of letters is one transaction"),
             ),
         ),
-        Role(
-            "clickscore-scaler",
-            "KEDA: reads the lag",
-            (topic(topics.events, "Describe", why="how far the input goes"), Access("group", group, ("Describe",), "how far it is scored")),
-        ),
+        _scaler(settings),
     ]
+
+
+def _scaler(settings: Settings) -> Role:
+    """Who looks on from outside, and runs none of our commands."""
+    access = (
+        Access("topic", settings.topics.events, ("Describe",), "how far the input goes"),
+        Access("group", settings.service.group, ("Describe",), "how far it is scored"),
+    )
+    return Role("clickscore-scaler", "KEDA: reads the lag", access)
 
 
 def acl_script(remark: str) -> str:
