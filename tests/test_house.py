@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "settings": {"kafka_settings", "endpoint_settings", "delivery_settings", "core", "errors"},
     "configuration": {"configuration", "settings", "core", "errors"},
     "service": {"service", "log", "settings", "core", "errors"},
+    "delivery": {"delivery", "delivery_settings", "service", "log", "settings", "core", "errors"},
 }
 TOP_FLOOR = {"commands", "__main__"}
 CORE_LIBRARIES = {"numpy", "orjson", "river", "pydantic", "holidays"}
