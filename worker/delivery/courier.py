@@ -157,8 +157,7 @@ class Courier:
     def _begin(self) -> None:
         now_s = self._clock.elapsed_s()
         while self._gate.wait_s(now_s) == 0.0:
-            closed = self._breaker.state == "closed"
-            jobs = self._queue.take(self._writer.batch, now_s) if closed else self._queue.take_least_tried(now_s)
+            jobs = self._queue.take(self._writer.batch, now_s) if self._breaker.state == "closed" else self._queue.take_least_tried(now_s)
             if not jobs:
                 return
             self._look_at_secrets()
@@ -206,8 +205,7 @@ class Courier:
             self._breaker.failed(call.probe, now_s, _triggers(call.jobs)[0].trigger_id)
         else:
             self._breaker.succeeded(call.probe)
-        if means != "throttled":
-            self._throttled = 0
+        self._throttled = self._throttled + 1 if means == "throttled" else 0
         if means == "delivered":
             self._delivered(call.jobs, answer)
         elif means == "refused":
@@ -238,7 +236,6 @@ class Courier:
         self._happened.delivery_put_off(self._name, f"{answer.in_words} to a batch: each goes by itself", len(jobs))
 
     def _put_off(self, jobs: list[Job], answer: Answer, now_s: float) -> None:
-        self._throttled += 1
         asked_s = retry_after_s(answer.retry_after, self._clock.now_ms())
         until_s = now_s + (self._backoff.wait_s(self._throttled) if asked_s is None else asked_s)
         self._gate.quiet(until_s)
