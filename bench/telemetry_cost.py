@@ -8,7 +8,6 @@ comes up in so short a run, and is measured on its own, with its windows full.
 from __future__ import annotations
 
 import io
-import math
 import statistics
 import subprocess
 import sys
@@ -43,7 +42,7 @@ from worker.settings import ServiceSettings, Settings
 
 EVENTS, PAIRS = 30_000, 7
 TURNS = (100, 5_000)
-REPEATED = 10
+REPEATED, NEVER_S = 10, 1e9
 
 
 class Silent(Happenings):
@@ -77,7 +76,7 @@ def run(mode: str, turn_events: int) -> float:
     clock, log = SystemClock(), EmbeddedLog(None)
     create_topics(log, settings, 1)
     if mode == "without":
-        trainer._windows, trainer.JUDGED_EVERY_S = tuple, math.inf
+        trainer._windows, trainer.JUDGED_EVERY_S, trainer.FIRST_LOOK_S = tuple, NEVER_S, NEVER_S
     metrics, watch = Metrics(settings.targets), Watch(clock, settings.targets)
     happened = (Happenings if mode == "with" else Silent)(open_logger(settings.service, io.StringIO()), metrics, clock, watch)
     for _ in send_lines(log, settings.topics.events, shop(EVENTS), clock):

@@ -2,7 +2,7 @@
 "use strict";
 
 const SVG = "http://www.w3.org/2000/svg";
-const H = 250, LEFT = 50, TOP = 12, FLOOR = 178, BOTTOM = 208;
+const H = 250, LEFT = 64, TOP = 12, FLOOR = 178, BOTTOM = 208;
 let W = 480, RIGHT = 470;
 
 // A pixel of a plot is about one of the screen, or its words would be too small on a phone.
