@@ -35,6 +35,11 @@ class KafkaSettings(Section):
     on_gap: Literal["stop", "skip"] = Field(
         "stop", description="When retention removed events before they were read: stop and say so, or go on with the oldest and count what is missing."
     )
+    on_stop: Literal["leave", "stay"] = Field(
+        "leave",
+        description="A worker that is stopped leaves its group, and others gain its partitions at once; or it stays, and whoever starts under its name before "
+        "session_timeout is over finds them in place.",
+    )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field("PLAINTEXT", description="As the brokers' listener has it.")
     tls_ca_file: str = Field("", description="PEM file of the authorities to trust; empty trusts the system's.")
     tls_certificate_file: str = Field("", description="PEM file of this client's certificate, for mutual TLS.")

@@ -88,7 +88,7 @@ def connect(settings: Settings) -> KafkaLog:
     from worker.log.kafka.log import KafkaLog, open_client
 
     connection = settings.kafka.connection()
-    return KafkaLog(connection, open_client(connection, settings.kafka.client), settings.kafka.replication)
+    return KafkaLog(connection, open_client(connection, settings.kafka.client), settings.kafka.replication, settings.kafka.on_stop == "stay")
 
 
 def place(settings: Settings) -> str:

@@ -37,12 +37,16 @@ def open_client(connection: Connection, name: ClientName = "auto") -> Client:
 
 
 class KafkaLog:
-    """A cluster's topics. `replication` is what topics are created with; -1 leaves it to the brokers (default.replication.factor)."""
+    """A cluster's topics.
 
-    def __init__(self, connection: Connection, client: Client, replication: int = UNLIMITED) -> None:
+    `replication` is what topics are created with; -1 leaves it to the brokers (default.replication.factor). Members that are closed leave their groups,
+    or, if `stays`, keep their partitions until the session ends (KIP-345).
+    """
+
+    def __init__(self, connection: Connection, client: Client, replication: int = UNLIMITED, stays: bool = False) -> None:
         self.connection, self.client = connection, client
         self.cluster = Cluster(connection)
-        self._replication = replication
+        self._replication, self._stays = replication, stays
         self._publisher: Publisher | None = None
         self._append_lock = threading.Lock()
         self._name, self._keyless = f"clickscore-append-{secrets.token_hex(6)}", count()
@@ -76,7 +80,7 @@ class KafkaLog:
         names = list(topics)
         for name in names:
             self.cluster.topic(name)
-        return KafkaTurns(self.client, self.cluster, group, member, names, start, on_gap)
+        return KafkaTurns(self.client, self.cluster, group, member, names, start, on_gap, self._stays)
 
     def read(self, topic: str, partition: int, start: int = 0) -> Iterator[Record]:
         """Up to the high watermark of the call: where a transaction is open below it, waits for its end.

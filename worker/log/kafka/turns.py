@@ -26,11 +26,12 @@ REJOIN_WAIT_S = 0.1  # a poll waits so long at least while the group shares out 
 class KafkaTurns:
     """Made by KafkaLog.turns()."""
 
-    def __init__(self, client: Client, cluster: Cluster, group: str, member: str, topics: Sequence[str], start: Start, on_gap: OnGap) -> None:
+    def __init__(self, client: Client, cluster: Cluster, group: str, member: str, topics: Sequence[str], start: Start, on_gap: OnGap, stays: bool) -> None:
+        """`stays`: who closes keeps their partitions for whoever comes under the same name before the session ends."""
         self._client = client
         self._cluster = cluster
         self._group, self._member = group, member
-        self._start, self._on_gap = start, on_gap
+        self._start, self._on_gap, self._stays = start, on_gap, stays
         self._where = f"{cluster.where}, group {group}, member {member}"
         self._topics = list(topics)
         self._consumer = client.consumer(group, member, self._topics)
@@ -338,14 +339,14 @@ class KafkaTurns:
         self._over, self._failed_once = "", False
 
     def close(self) -> None:
-        """Static members never leave by themselves, so the group is told that this one is gone; others gain its partitions at once."""
+        """Static members never leave by themselves. Who does not stay has the group told that they are gone: others gain their partitions at once."""
         if self._closed:
             return
         self.abort()
         self._closed = True
         self._drop_publisher()
         self._consumer.close()
-        if self._replaced is None and self._membership is not None:
+        if self._replaced is None and self._membership is not None and not self._stays:
             with suppress(LogError):  # who cannot leave is struck off when the session times out
                 self._cluster.remove_member(self._group, self._member, self._membership.member_id)
 

@@ -54,6 +54,10 @@ env:
     value: /etc/clickscore/clickscore.toml
   - name: CLICKSCORE_KAFKA__BOOTSTRAP
     value: {{ .Values.kafka.bootstrap | quote }}
+  - name: CLICKSCORE_KAFKA__ON_STOP
+    value: {{ .Values.kafka.onStop | quote }}
+  - name: CLICKSCORE_KAFKA__SESSION_TIMEOUT
+    value: {{ .Values.kafka.sessionTimeout | quote }}
   - name: CLICKSCORE_ENDPOINT__HOST
     value: 0.0.0.0
 envFrom:
