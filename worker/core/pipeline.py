@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action.crossings import Outcome
-from worker.core.action.moments import Turned
+from worker.core.action.crossings.crossings import Outcome
 from worker.core.action.plan import Plan
-from worker.core.action.traces import FURTHER, traces_of
+from worker.core.action.portraits.moments import Turned
+from worker.core.action.portraits.traces import FURTHER, traces_of
 from worker.core.action.turn import Action
 from worker.core.event_time.holiday_calendar import HolidayCalendar
 from worker.core.event_time.outage import Outage, OutageDetector

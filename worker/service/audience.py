@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from worker.core.action import interests
-from worker.core.action.consent import consent_of
+from worker.core.action.guards.consent import consent_of
+from worker.core.action.portraits import interests
 from worker.core.action.state import interests_of
 from worker.core.action.state import read as read_action
 from worker.log.contract import Log

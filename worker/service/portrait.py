@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from worker.core.action import interests
-from worker.core.action.portrait import portrait_of
-from worker.core.action.portraits import Portraits, Stages
+from worker.core.action.portraits import interests
+from worker.core.action.portraits.fields import Portraits, Stages
+from worker.core.action.portraits.record import portrait_of
 from worker.core.action.state import interests_of
 from worker.core.action.state import read as read_action
 from worker.core.state.changelog import Restored, StateRefused

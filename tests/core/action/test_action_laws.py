@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.action.action_runs import TRIGGERS, ZONES, ActionRun, acted, plan, spoken, streams
 from tests.core.shops import Value, cuts, shop
-from worker.core.action.guards import REASONS
+from worker.core.action.guards.guards import REASONS
 
 PLAN = plan()
 PHASES = tuple(phase for phase in Phase if phase != Phase.shrink)  # a stream of whole turns takes minutes to shrink

@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from worker.core.action.portraits import Portraits, Stages
+from worker.core.action.portraits.fields import Portraits, Stages
 from worker.settings import Settings
 
 PAGE = (Path(__file__).parents[3] / "docs" / "action.md").read_text(encoding="utf-8")

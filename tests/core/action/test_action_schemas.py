@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from tests.core.action.action_runs import TRIGGERS, ActionRun, acted, plan, spoken
 from tests.core.shops import shop
-from worker.core.action.guards import REASONS
+from worker.core.action.guards.guards import REASONS
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.core.action.action_runs import plan
 from tests.core.runs import DEFAULTS
-from worker.core.action.guards import Held, Memory
+from worker.core.action.guards.guards import Held, Memory
 from worker.core.action.plan import PlanError, plan_of
 from worker.core.action.settings import ActionSettings
 from worker.core.action.state import ActionState, read

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.core.uplift.shop_with_messages import CONVERSION, HOLDOUT, MessagedShop
-from worker.core.action.guards import REASONS, Verdict, assigns
+from worker.core.action.guards.guards import REASONS, Verdict, assigns
 from worker.core.settings import HOUR_MS
 from worker.core.uplift.assignments import Assignment, Experiment, Experiments, Totals
 from worker.core.uplift.effects import effect_of

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
-from worker.core.action.expressions import ExpressionError, Tree, Type, Value, names_in, parse
-from worker.core.action.guards import Limits, Rule
-from worker.core.action.local_time import zone_named
-from worker.core.action.portraits import Portraits, Stages
+from worker.core.action.guards.guards import Limits, Rule
+from worker.core.action.guards.local_time import zone_named
+from worker.core.action.language.expressions import ExpressionError, Tree, Type, Value, names_in, parse
+from worker.core.action.portraits.fields import Portraits, Stages
 from worker.core.action.settings import ActionSettings, SegmentSettings, TriggerSettings, minute_of
 from worker.core.events.hashing import stable_hash
 from worker.core.settings import TargetSettings

@@ -10,11 +10,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from worker.core.action.evaluation import Column, code_of
-from worker.core.action.expressions import Type
-from worker.core.action.guards import Held, Person, Rule, Verdict
-from worker.core.action.local_time import local_time
-from worker.core.action.portraits import STAGES
+from worker.core.action.guards.guards import Held, Person, Rule, Verdict
+from worker.core.action.guards.local_time import local_time
+from worker.core.action.language.evaluation import Column, code_of
+from worker.core.action.language.expressions import Type
+from worker.core.action.portraits.fields import STAGES
 
 Ints = NDArray[np.int64]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from worker.core.action.local_time import zone_named
+from worker.core.action.guards.local_time import zone_named
 from worker.core.settings import Duration, Positive, Section, written
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")

@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from worker.core.action import interests
-from worker.core.action.guards import Held, Memory
+from worker.core.action.guards.guards import Held, Memory
+from worker.core.action.portraits import interests
 from worker.core.state.sparse_rows import dense, is_sound, sparse
 from worker.core.uplift.assignments import Assignment
 

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action.crossings import Crossings, Outcome, Scene
-from worker.core.action.evaluation import evaluate
-from worker.core.action.latches import Followed as Latched
-from worker.core.action.latches import Users
-from worker.core.action.moments import Followed, Turned, born, decided_ms, follow_events, of_scores, score_ids
+from worker.core.action.crossings.crossings import Crossings, Outcome, Scene
+from worker.core.action.crossings.latches import Followed as Latched
+from worker.core.action.crossings.latches import Users
+from worker.core.action.language.evaluation import evaluate
 from worker.core.action.plan import Latch, Plan
-from worker.core.action.portraits import Moments
+from worker.core.action.portraits.fields import Moments
+from worker.core.action.portraits.moments import Followed, Turned, born, decided_ms, follow_events, of_scores, score_ids
 from worker.core.action.records import Because, segment_record
 from worker.core.action.state import ActionState, Remembered, action_key, flags_of, names_of, packed
 from worker.core.profiles import layout as at

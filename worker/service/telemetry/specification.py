@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from worker.core.action.guards import REASONS as GUARDS
+from worker.core.action.guards.guards import REASONS as GUARDS
 from worker.core.events.faults import REASONS
 from worker.core.learning.drift import FEATURES
 from worker.core.learning.window import BINS, HISTOGRAM_EDGES

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action.interests import DENIED, GRANTED, UNSUBSCRIBED, Traces
-from worker.core.action.local_time import zone_named
+from worker.core.action.guards.local_time import zone_named
+from worker.core.action.portraits.interests import DENIED, GRANTED, UNSUBSCRIBED, Traces
 from worker.core.events.decoding import Batch
 from worker.core.events.hashing import stable_hash
 

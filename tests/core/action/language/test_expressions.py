@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from worker.core.action.evaluation import code_of, evaluate
-from worker.core.action.expressions import ExpressionError, Type, names_in, parse
+from worker.core.action.language.evaluation import code_of, evaluate
+from worker.core.action.language.expressions import ExpressionError, Type, names_in, parse
 
 NAMES: dict[str, Type] = {"spend": "number", "days": "number", "stage": "text", "purchase.p": "number", "segments.vip": "flag"}
 COLUMNS = {

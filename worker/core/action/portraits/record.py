@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action import interests
-from worker.core.action.consent import consent_of
-from worker.core.action.portraits import Moments, Portraits
+from worker.core.action.guards.consent import consent_of
+from worker.core.action.portraits import interests
+from worker.core.action.portraits.fields import Moments, Portraits
 from worker.core.action.records import Because
 
 SCHEMA = 1

@@ -13,8 +13,8 @@ from hashlib import blake2b
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from worker.core.action.consent import Consent
-from worker.core.action.local_time import local_day, quiet_until
+from worker.core.action.guards.consent import Consent
+from worker.core.action.guards.local_time import local_day, quiet_until
 from worker.core.settings import DAY_MS
 from worker.core.uplift.assignments import Assignment
 

@@ -16,14 +16,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action import interests
-from worker.core.action.consent import consent_of
-from worker.core.action.evaluation import evaluate
-from worker.core.action.guards import Guards, Held, Memory, Person, Verdict, assigns, trigger_id
-from worker.core.action.local_time import quiet_until, zone_named
-from worker.core.action.moments import Followed, Turned, of_instants, score_ids
+from worker.core.action.guards.consent import consent_of
+from worker.core.action.guards.guards import Guards, Held, Memory, Person, Verdict, assigns, trigger_id
+from worker.core.action.guards.local_time import quiet_until, zone_named
+from worker.core.action.language.evaluation import evaluate
 from worker.core.action.plan import Plan
-from worker.core.action.portraits import Moments
+from worker.core.action.portraits import interests
+from worker.core.action.portraits.fields import Moments
+from worker.core.action.portraits.moments import Followed, Turned, of_instants, score_ids
 from worker.core.action.records import Because, trigger_record
 from worker.core.action.state import ActionState
 from worker.core.labels.history import History

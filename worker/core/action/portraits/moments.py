@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action import interests
-from worker.core.action.portraits import Moments
+from worker.core.action.portraits import interests
+from worker.core.action.portraits.fields import Moments
 from worker.core.action.state import ActionState
 from worker.core.labels.decisions import EVENT, Scored
 from worker.core.labels.history import History

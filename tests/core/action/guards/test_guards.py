@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.core.action.consent import Consent
-from worker.core.action.guards import FIRED, Guards, Held, Limits, Memory, Person, Rule, held_out, trigger_id
-from worker.core.action.local_time import local_day
+from worker.core.action.guards.consent import Consent
+from worker.core.action.guards.guards import FIRED, Guards, Held, Limits, Memory, Person, Rule, held_out, trigger_id
+from worker.core.action.guards.local_time import local_day
 from worker.core.settings import HOUR_MS
 
 START_MS = 1_616_800_000_000  # 26 March 2021: two days later clocks change in Europe

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action.expressions import Name, Tree, Value
+from worker.core.action.language.expressions import Name, Tree, Value
 from worker.core.events.hashing import stable_hash
 
 Column = NDArray[np.float64] | NDArray[np.bool_]

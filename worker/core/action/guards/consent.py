@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from worker.core.action.interests import DENIED, GRANTED, UNSUBSCRIBED
+from worker.core.action.portraits.interests import DENIED, GRANTED, UNSUBSCRIBED
 
 Consent = Literal["granted", "denied", "unsubscribed", "unknown"]
 

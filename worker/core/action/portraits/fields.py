@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action import interests
-from worker.core.action.evaluation import Column, code_of
-from worker.core.action.expressions import Type
+from worker.core.action.language.evaluation import Column, code_of
+from worker.core.action.language.expressions import Type
+from worker.core.action.portraits import interests
 from worker.core.profiles import layout as at
 from worker.core.profiles.event_columns import PURCHASE
 from worker.core.settings import DAY_MS

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from worker.core.action.local_time import local_day, quiet_until, zone_named
+from worker.core.action.guards.local_time import local_day, quiet_until, zone_named
 
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 

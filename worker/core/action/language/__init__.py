@@ -1,0 +1,1 @@
+"""Conditions: texts, checked and compiled, and worked out over columns."""

@@ -1,0 +1,1 @@
+"""What conditions read of a user, at which moments."""
