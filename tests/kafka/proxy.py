@@ -153,8 +153,7 @@ class Proxy:
 
     def close(self) -> None:
         """Close everything and end the thread."""
-        self.refuse()
-        self.cut_all()
+        self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(PATIENCE_S)
         self._loop.close()
@@ -181,19 +180,23 @@ class Proxy:
             self._server.close()
             self._server = None
 
+    async def _end(self) -> None:
+        await self._refuse()
+        for _ in range(3):  # so long it may take until a connection that came just now is one of ours
+            await self._cut_all()
+            await asyncio.sleep(0)
+
     async def _cut_all(self) -> None:
         ended = [connection.task for connection in self._connections]
         for connection in tuple(self._connections):
             connection.cut()
         await asyncio.gather(*ended, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Known from the start: a task that is cancelled before its first step closes nothing."""
         connection = _Connection(self, reader, writer)
         self._connections.add(connection)
-        try:
-            await connection.run()
-        finally:
-            self._connections.discard(connection)
+        connection.task.add_done_callback(lambda _: self._connections.discard(connection))
 
     def came(self, request: Request) -> list[Rule]:
         """Note a request; returns the rules that act on it or on its answer."""
@@ -205,13 +208,11 @@ class _Connection:
     """One client's connection and the one to the broker behind it."""
 
     def __init__(self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.task = task
         self._proxy, self._reader, self._writers = proxy, reader, [writer]
+        self.task = asyncio.get_running_loop().create_task(self._run())
         self._at_answers: dict[int, list[Rule]] = {}  # by correlation id
 
-    async def run(self) -> None:
+    async def _run(self) -> None:
         """Forward both ways until one end closes, or a rule cuts."""
         ways: list[asyncio.Task[None]] = []
         host, _, port = self._proxy.target.rpartition(":")
@@ -230,7 +231,7 @@ class _Connection:
                 writer.close()  # what one end sent before it closed still reaches the other
 
     def cut(self) -> None:
-        """End run() from outside."""
+        """End it from outside."""
         self._abort()
         self.task.cancel()
 
