@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["tests.machine", "tests.kafka.fixtures"]
 
 # A slow machine is not a fault: no test of this project asserts on speed.
-settings.register_profile("clickscore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("clickscore", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("clickscore")
 
 
