@@ -188,6 +188,7 @@ class FaultyTurns:
         return self._turns.assignment()
 
     def send(self, topic: str, messages: Iterable[Message]) -> None:
+        fail(self._faults, self._prefix + "send")
         self._turns.send(topic, messages)
 
     def abort(self) -> None:

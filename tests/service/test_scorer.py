@@ -138,7 +138,7 @@ def test_idle_turns_write_their_age_once_a_minute_only() -> None:
     assert 1 <= len(bench.written()["clickscore.profiles"]) - before <= 3
 
 
-@pytest.mark.parametrize("call", ["commit", "poll", "read"])
+@pytest.mark.parametrize("call", ["commit", "poll", "read", "send"])
 def test_a_log_that_is_away_is_asked_again_at_growing_intervals_and_nothing_is_lost(call: str) -> None:
     bench = Bench()
     bench.send(LINES)

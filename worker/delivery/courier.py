@@ -280,7 +280,8 @@ class Courier:
             return
         self._committed_s = now_s
         try:
-            self._turns.send(self._settings.topics.deadletter, [letter_of(job, self._name) for job in passed if job.fate != "delivered"])
+            letters = [letter_of(job, self._name) for job in passed if job.fate != "delivered"]
+            self._patience.call(f"send dead letters of {self._name}", self._turns.send, self._settings.topics.deadletter, letters)
             self._patience.call(f"commit deliveries to {self._name}", self._turns.commit, moved)
         except MemberReplaced:
             raise

@@ -154,7 +154,7 @@ class Turns(Protocol):
         """
 
     def send(self, topic: str, messages: Iterable[Message]) -> None:
-        """Add to the turn's output; nobody sees it before commit(). Raises UnknownTopic, RecordRefused: none was added."""
+        """Add to the turn's output; nobody sees it before commit(). Raises UnknownTopic, RecordRefused, LogUnavailable: none was added."""
 
     def prepare(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Say early what commit() will be called with, where that is known: a form may do in the background what can be undone, and save time.

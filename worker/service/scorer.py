@@ -200,7 +200,11 @@ class Scorer:
 
     def _send(self, turns: dict[int, Turn], polled: Polled) -> Counter[str]:
         """Send the outputs of all partitions; returns the dead letters by reason."""
-        send, topics = self._turns.send, self._topics
+        topics = self._topics
+
+        def send(topic: str, messages: Sequence[Message]) -> None:
+            self._patience.call("send", self._turns.send, topic, messages)  # the first to a topic asks the cluster for it
+
         reasons: Counter[str] = Counter()
         for partition, turn in turns.items():
             send(topics.scores, self._scores(partition, turn, polled.records.get(TopicPartition(topics.events, partition), [])))

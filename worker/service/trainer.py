@@ -243,7 +243,7 @@ class Trainers:
             snapshot = learner.trainer.snapshot().encode()
             sizes[partition] = len(snapshot)
             positions[TopicPartition(topics.examples, partition)] = learner.trainer.positions[str(partition)]
-            self._turns.send(topics.models, [Message(snapshot, self._target_of[partition].encode(), partition=0)])
+            self._patience.call("send", self._turns.send, topics.models, [Message(snapshot, self._target_of[partition].encode(), partition=0)])
         began_s = self._clock.elapsed_s()
         self._patience.call("publish snapshot", self._turns.commit, positions)
         self._happened.snapshots_committed(self._clock.elapsed_s() - began_s)
