@@ -78,20 +78,21 @@ class ScoreRecords:
         if len(fragments) > FRAGMENTS_KEPT:  # a scorer without a trainer keeps its scorecards for good
             fragments.clear()
         fragments[0] = b""
-        columns = []
-        for rank, values in enumerate(identity.T.tolist()):
-            try:
-                columns.append(list(map(fragments.__getitem__, values)))
-            except KeyError:
-                for row, value in enumerate(values):
-                    if value not in fragments:
-                        slot = int(slots[row, rank])
-                        name = self.names.name(slot, bins[row], {text: int(hashes[row]) for text, hashes in codes.items()})
-                        weight = float(self.sign[target]) * float(self.scorecards.weights[target][bins[row, slot]])
-                        fragments[value] = b",[" + orjson.dumps(name) + b"," + orjson.dumps(round(weight, 4)) + b"]"
-                columns.append(list(map(fragments.__getitem__, values)))
-        columns[0] = [fragment[1:] for fragment in columns[0]]  # rank 0 is never empty: every score has a cause, which comes first among equals
-        return columns
+        values, number = np.unique(identity, return_inverse=True)
+        number = number.reshape(identity.shape)
+        unknown = [place for place, value in enumerate(values.tolist()) if value not in fragments]
+        if unknown:
+            where = np.empty(len(values), dtype=np.int64)
+            where[number.reshape(-1)] = np.arange(number.size)
+            for place in unknown:
+                row, rank = divmod(int(where[place]), self.reasons)
+                slot = int(slots[row, rank])
+                name = self.names.name(slot, bins[row], {text: int(hashes[row]) for text, hashes in codes.items()})
+                weight = float(self.sign[target]) * float(self.scorecards.weights[target][bins[row, slot]])
+                fragments[int(values[place])] = b",[" + orjson.dumps(name) + b"," + orjson.dumps(round(weight, 4)) + b"]"
+        further = [fragments[value] for value in values.tolist()]
+        first = [fragment[1:] for fragment in further]  # rank 0 is never empty: every score has a cause, which comes first among equals
+        return [np.array(first if rank == 0 else further, dtype=object).take(number[:, rank]).tolist() for rank in range(self.reasons)]
 
 
 def _identify(slots: NDArray[np.intp], bins: NDArray[np.int32], codes: Mapping[str, Ints]) -> Ints:
