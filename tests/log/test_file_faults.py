@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from tests.log.forms import PATIENCE_S, File, poll_records, poll_until, settle, tail_records, values, written
 from worker.log.contract import Message, Topic, TopicPartition
 from worker.log.embedded import EmbeddedLog
+from worker.log.embedded.store import Store
 from worker.log.errors import LayoutTooNew, LogCorrupt, LogError, LogFull, LogLocked, LogMissing, LogUnusable, NotALog
 
 HOLD_LOCK = """
@@ -258,10 +259,28 @@ def test_a_new_file_that_another_process_is_just_creating_is_waited_for(tmp_path
     other.close()
 
 
+def test_a_new_file_that_becomes_a_log_while_it_is_looked_at_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, pragma = tmp_path / "log", Store._pragma
+    sqlite3.connect(path).close()
+
+    def and_then_another_comes(store: Store, name: str) -> int:
+        found = pragma(store, name)
+        monkeypatch.setattr(Store, "_pragma", pragma)
+        with suppress(LogError):  # it may have to wait until we have looked
+            EmbeddedLog(path, lock_timeout_s=0).close()
+        return found
+
+    monkeypatch.setattr(Store, "_pragma", and_then_another_comes)
+    log = EmbeddedLog(path)
+    assert log.topics() == {}
+    log.close()
+
+
 START_TOGETHER = """
 import sys
 from worker.log.contract import Message, Topic
 from worker.log.embedded import EmbeddedLog
+from worker.log.embedded.store import Store
 print("ready", flush=True)
 input()
 log = EmbeddedLog(sys.argv[1], lock_timeout_s=30)

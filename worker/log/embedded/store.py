@@ -73,7 +73,8 @@ class Store:
         return self._again() if self.path else self
 
     def _open(self, synchronous: Synchronous, size_limit_bytes: int | None) -> None:
-        is_new = self._recognise()
+        with self.snapshot():  # or what another process is just creating would look like somebody else's database
+            is_new = self._recognise()
         if self.path:
             self._enter_wal_mode()
         self.connection.execute(f"PRAGMA synchronous={synchronous}")
