@@ -9,11 +9,12 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
+from tests.configuration.refusals import refused
 from worker.configuration import load
 from worker.configuration.effective import as_toml
 from worker.configuration.reference import json_schema
 from worker.core.settings import DAY_MS
-from worker.errors import ConfigurationError, Problem
+from worker.errors import Problem
 from worker.settings import Settings
 
 RIGHT = """\
@@ -43,17 +44,6 @@ enabled = false
 [action]
 lost_after = "5 d"
 """
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "shop.toml"
-
-
-def refused(config: Path | None = None, *assignments: str, **environ: str) -> list[Problem]:
-    with pytest.raises(ConfigurationError) as error:
-        load(config, assignments, environ=environ)
-    return [problem._replace(where=problem.where.replace(str(config), "shop.toml")) for problem in error.value.problems]
 
 
 def test_without_them_there_is_no_plan() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.configuration.refusals import refused
 from worker.configuration import load
 from worker.configuration.fields import default_of, leaf_at
 from worker.configuration.writing import toml_value
@@ -13,18 +14,6 @@ from worker.core.settings import DAY_MS, HOUR_MS
 from worker.errors import ConfigurationError, Problem
 
 HORIZON = "CLICKSCORE_TARGETS__PURCHASE__HORIZON"
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    return tmp_path / "shop.toml"
-
-
-def refused(config: Path | None = None, *assignments: str, **environ: str) -> list[Problem]:
-    """Load what must be refused and return its problems, with the path of the file shortened to its name."""
-    with pytest.raises(ConfigurationError) as error:
-        load(config, assignments, environ=environ)
-    return [problem._replace(where=problem.where.replace(str(config), "shop.toml")) for problem in error.value.problems]
 
 
 def test_without_any_configuration_there_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

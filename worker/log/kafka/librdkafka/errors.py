@@ -18,7 +18,7 @@ from worker.log.kafka.librdkafka.client import PROBE, Settings, Tokens
 
 C = TypeVar("C")
 
-TLS_TODO = "check kafka.tls_ca_file, tls_certificate_file, tls_key_file and tls_check_hostname"
+TLS_REMEDY = "check kafka.tls_ca_file, tls_certificate_file, tls_key_file and tls_check_hostname"
 
 # librdkafka's own codes that mean the same as one of the broker's.
 _SAME_AS = {
@@ -50,7 +50,7 @@ def log_error(error: KafkaError, where: str) -> LogError:
     if code == KafkaError._AUTHENTICATION and _WRONG_MECHANISM in text:
         return failure(KafkaError.UNSUPPORTED_SASL_MECHANISM, text, where)
     if code == KafkaError._SSL or _CERTIFICATE_ALERT.search(text):
-        return LogUnusable(f"the TLS connection was refused ({text})", where, TLS_TODO)
+        return LogUnusable(f"the TLS connection was refused ({text})", where, TLS_REMEDY)
     return failure(_SAME_AS.get(code), text, where)
 
 
@@ -118,7 +118,7 @@ def made(kind: Callable[[Settings], C], settings: Settings, troubles: Troubles) 
         try:
             Path(file).open("rb").close()
         except OSError as unread:
-            raise LogUnusable(f"a TLS file cannot be read: {unread.strerror}", file, TLS_TODO) from None
+            raise LogUnusable(f"a TLS file cannot be read: {unread.strerror}", file, TLS_REMEDY) from None
     try:
         return kind(settings | {"error_cb": troubles})
     except KafkaException as exception:
@@ -127,4 +127,4 @@ def made(kind: Callable[[Settings], C], settings: Settings, troubles: Troubles) 
             raise troubles.explained(error, "starting the client") from None
         text = " ".join(error.str().split())
         where = ", ".join([troubles.where, *files])
-        raise LogUnusable(f"the Kafka client refused its settings: {text}", where, TLS_TODO if files else "check the kafka settings") from None
+        raise LogUnusable(f"the Kafka client refused its settings: {text}", where, TLS_REMEDY if files else "check the kafka settings") from None
