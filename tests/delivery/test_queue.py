@@ -53,7 +53,7 @@ def test_who_has_failed_least_is_tried_first_where_one_decides() -> None:
 def test_what_expires_is_found_wherever_it_stands_and_in_flight_it_is_not_touched() -> None:
     queue = queue_of(job(0, "a", expires_ms=NOW_MS + 5), job(1, "a", expires_ms=NOW_MS + 3), job(2, "b", expires_ms=NOW_MS + 4), job(3, "a"))
     (flying,) = queue.take(1, 0.0)
-    assert queue.next_expiry_ms() == NOW_MS + 3
+    assert queue.first_to_expire() == (NOW_MS + 1, NOW_MS + 3)
     gone = list(queue.expired(NOW_MS + 10))
     assert numbers(gone) == [1, 2]
     for one in gone:

@@ -23,6 +23,7 @@ from worker.errors import ConfigurationError
 from worker.log.errors import LogFull, MemberReplaced
 from worker.service.clock import SystemClock
 from worker.service.patience import Patience
+from worker.service.telemetry.specification import LABELS, METRICS, PREFIX
 from worker.service.topics import needed
 from worker.settings import Settings
 
@@ -71,8 +72,13 @@ def test_metrics_of_every_destination_are_there_from_the_beginning() -> None:
             stand.fire((1, "a"))
             until(deliveries, lambda: stand.fates() == {"delivered": 1})
             families = {family.name: family for family in stand.metrics.registry.collect()}
-        for name in ("deliveries", "delivery_retries", "delivery_delay_seconds", "delivery_queue_records", "delivery_lag_records", "delivery_circuit_state"):
-            assert {sample.labels["destination"] for sample in families[f"clickscore_{name}"].samples} == {"shop"}
+        told = [spec for spec in METRICS if spec.part == "delivery"]
+        assert len(told) == 9
+        for spec in told:
+            samples = families[PREFIX + spec.name.removesuffix("_total")].samples
+            assert {sample.labels["destination"] for sample in samples} == {"shop"}
+            for label in spec.labels[1:]:
+                assert {sample.labels[label] for sample in samples} == set(LABELS[label].values)
 
 
 def test_the_loops_thread_learns_what_a_destinations_thread_has_died_of() -> None:

@@ -87,7 +87,7 @@ class Courier:
         if self.under_way or self._full():
             self._collect(self._until_next(wait_s))
         self._commit(at_once=not self.under_way)
-        self._happened.deliveries_waiting(self._name, self._queue.waiting, sum(self._turns.lag().values()))
+        self._happened.deliveries_progressed(self._name, self._queue.waiting, sum(self._turns.lag().values()), self._queue.first_to_expire())
 
     def finish(self, within_s: float) -> None:
         """Wait for what is under way, begin nothing more, and commit."""
@@ -164,7 +164,7 @@ class Courier:
             request = self._writer.write(_triggers(jobs), self._clock.now_ms())
             probe = self._gate.began(now_s)
             self._tell_circuit("one request decides")
-            self._callers.begin(Call(jobs, request, probe))
+            self._callers.begin(Call(jobs, request, probe, now_s))
 
     def _look_at_secrets(self) -> None:
         try:
@@ -176,9 +176,8 @@ class Courier:
     def _until_next(self, wait_s: float) -> float:
         """How long there is nothing to do but wait, at most wait_s."""
         now_s, due_s = self._clock.elapsed_s(), self._queue.next_due_s()
-        expiry_ms = self._queue.next_expiry_ms()
-        if expiry_ms is not None:
-            wait_s = min(wait_s, max(0.001, (expiry_ms - self._clock.now_ms()) / 1000))
+        if (first := self._queue.first_to_expire()) is not None:
+            wait_s = min(wait_s, max(0.001, (first[1] - self._clock.now_ms()) / 1000))
         gate = self._gate.wait_s(now_s)
         if due_s is not None and gate is not None:
             wait_s = min(wait_s, max(gate, due_s - now_s, 0.0))
@@ -201,6 +200,7 @@ class Courier:
         now_s = self._clock.elapsed_s()
         self._gate.ended()
         means = meaning(answer)
+        self._happened.request_answered(self._name, means, now_s - call.began_s)
         if means == "failed":
             self._breaker.failed(call.probe, now_s, _triggers(call.jobs)[0].trigger_id)
         else:

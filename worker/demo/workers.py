@@ -23,7 +23,8 @@ from worker.errors import ClickscoreError
 from worker.service.assembly import build_loop
 from worker.service.clock import SystemClock
 from worker.service.loop import Stop
-from worker.service.telemetry.happenings import Committed, Happenings
+from worker.service.telemetry.committed import Committed
+from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.logging import open_logger
 from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import open_log

@@ -27,7 +27,8 @@ from worker.service.clock import Clock
 from worker.service.models import Models
 from worker.service.patience import Patience
 from worker.service.restore import restored_pipeline
-from worker.service.telemetry.happenings import Committed, Happenings
+from worker.service.telemetry.committed import Committed
+from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.trace import trace_contexts
 from worker.service.topics import target_partitions
 from worker.settings import Settings

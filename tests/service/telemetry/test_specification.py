@@ -13,10 +13,10 @@ from worker.service.telemetry.reference import page
 from worker.service.telemetry.specification import LABELS, METRICS, PREFIX
 
 PAGE = Path(__file__).parents[3] / "docs" / "telemetry.md"
-UNITS = ("_seconds", "_bytes", "_records", "_events", "_partitions", "_decisions", "_scores", "_total")
+UNITS = ("_seconds", "_bytes", "_records", "_events", "_partitions", "_decisions", "_scores", "_total", "_ratio")
 NO_UNIT = set(  # counts, ratios and measures that have none
     """build_info profiles example_backlog model_version model_warming_up weight_norm base_rate log_loss log_loss_baseline roc_auc roc_auc_estimated
-    roc_auc_expected_now calibration_ratio calibration_error calibration_bin_predicted calibration_bin_observed score_probability feature_drift_psi
+    roc_auc_expected_now calibration_error calibration_bin_predicted calibration_bin_observed score_probability feature_drift_psi
     score_drift_psi segment_members uplift_users delivery_circuit_state""".split()
 )
 

@@ -125,11 +125,12 @@ class Queue:
         head = self._next()
         return None if head is None else head[0]
 
-    def next_expiry_ms(self) -> int | None:
-        """When the next job expires, at the earliest; None while there is none."""
+    def first_to_expire(self) -> tuple[int, int] | None:
+        """Of the job that expires first, when it fired and when it expires (Unix time); None while there is none."""
         while self._expiring and self._expiring[0][2].over:
             heapq.heappop(self._expiring)
-        return self._expiring[0][0] if self._expiring else None
+        trigger = self._expiring[0][2].trigger if self._expiring else None
+        return None if trigger is None else (trigger.time_ms, trigger.expires_ms)
 
     def _next(self) -> tuple[float, int, Job] | None:
         while self._due and self._due[0][2].over:

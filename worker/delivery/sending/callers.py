@@ -14,11 +14,15 @@ from worker.delivery.sending.answers import Answer
 
 @dataclass(slots=True)
 class Call:
-    """One request with the jobs that it carries. `probe`: the circuit breaker learns from it alone. `answer` is there once it is over."""
+    """One request with the jobs that it carries. `probe`: the circuit breaker learns from it alone. `began_s` is of a clock that never goes back.
+
+    `answer` is there once it is over.
+    """
 
     jobs: list[Job]
     request: Request
     probe: bool
+    began_s: float
     answer: Answer | None = None
 
 

@@ -7,9 +7,25 @@ from collections.abc import Iterable
 from worker.service.clock import Clock
 from worker.service.telemetry.logging import Logger
 from worker.service.telemetry.metrics import Metrics
-from worker.service.telemetry.specification import FATES
+from worker.service.telemetry.specification import ANSWERS, FATES, METRICS
 
 CIRCUIT_STATES = ("closed", "half_open", "open")
+BY_DESTINATION = tuple(spec.name for spec in METRICS if spec.labels == ("destination",))
+
+
+class Expiring:
+    """How much of its time the undecided trigger that expires first has used; it grows while nobody says otherwise, also when the thread hangs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.span_ms: tuple[int, int] | None = None  # from when it fired to when it expires, Unix time
+
+    def __call__(self) -> float:
+        """As of now, from 0 to 1."""
+        if self.span_ms is None:
+            return 0.0
+        fired_ms, expires_ms = self.span_ms
+        return min(1.0, max(0.0, (self._clock.now_ms() - fired_ms) / max(1, expires_ms - fired_ms)))
 
 
 class DeliveryHappenings:
@@ -18,13 +34,19 @@ class DeliveryHappenings:
     _log: Logger
     _metrics: Metrics
     _clock: Clock
+    _expiring: dict[str, Expiring]
 
     def destination_opened(self, destination: str, form: str, rules: Iterable[str]) -> None:
         """A destination is about to be delivered to: its metrics begin at zero, before any thread of it runs."""
         for fate in FATES:
             self._metrics.begin("deliveries_total", destination, fate)
-        for name in ("delivery_retries_total", "delivery_delay_seconds", "delivery_queue_records", "delivery_lag_records", "delivery_circuit_state"):
+        for answer in ANSWERS:
+            self._metrics.begin("delivery_request_duration_seconds", destination, answer)
+        for name in BY_DESTINATION:
             self._metrics.begin(name, destination)
+        self._metrics.set("delivery_last_progress_timestamp_seconds", self._clock.now_ms() / 1000, destination)
+        self._expiring[destination] = Expiring(self._clock)
+        self._metrics.follow("delivery_nearest_expiry_ratio", self._expiring[destination], destination)
         self._log.info("destination opened", destination=destination, form=form, rules=list(rules) or "all")
 
     def triggers_delivered(self, destination: str, fired_ms: Iterable[int]) -> None:
@@ -39,6 +61,10 @@ class DeliveryHappenings:
         self._metrics.add("deliveries_total", 1, destination, fate)
         self._log.warning("trigger not delivered", destination=destination, fate=fate, detail=detail, trigger_id=trigger_id)
 
+    def request_answered(self, destination: str, answer: str, took_s: float) -> None:
+        """A request came back, or will not: what its answer meant."""
+        self._metrics.observe_one("delivery_request_duration_seconds", took_s, destination, answer)
+
     def delivery_put_off(self, destination: str, why: str, triggers: int) -> None:
         """A request failed; what it carried waits for another try."""
         self._metrics.add("delivery_retries_total", 1, destination)
@@ -50,10 +76,14 @@ class DeliveryHappenings:
         say = self._log.warning if state == "open" else self._log.info
         say("circuit " + state.replace("_", "-"), destination=destination, why=why)
 
-    def deliveries_waiting(self, destination: str, triggers: int, unread: int) -> None:
-        """A look at what is not decided yet, and at what was not read."""
+    def deliveries_progressed(self, destination: str, triggers: int, unread: int, first_to_expire: tuple[int, int] | None) -> None:
+        """A destination's thread has come round: so many triggers are not decided yet, so many offsets not read; when the one that expires first fired,
+        and expires (Unix time).
+        """
         self._metrics.set("delivery_queue_records", triggers, destination)
         self._metrics.set("delivery_lag_records", unread, destination)
+        self._metrics.set("delivery_last_progress_timestamp_seconds", self._clock.now_ms() / 1000, destination)
+        self._expiring[destination].span_ms = first_to_expire
 
     def secret_changed(self, destination: str) -> None:
         """A secret was read anew from its file, which had changed."""

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from worker.service.clock import Clock
-from worker.service.telemetry.delivering import DeliveryHappenings
+from worker.service.telemetry.committed import Committed
+from worker.service.telemetry.delivering import DeliveryHappenings, Expiring
 from worker.service.telemetry.learning import LearningHappenings
 from worker.service.telemetry.logging import Logger
 from worker.service.telemetry.metrics import Metrics
@@ -22,25 +23,8 @@ from worker.service.watch import Watch
 
 if TYPE_CHECKING:
     from worker.core.event_time.outage import Outage
-    from worker.core.pipeline import Pipeline, Turn
-    from worker.core.scoring.scorecard import Scorecards
-    from worker.core.settings import TargetSettings
 
 REPORT_EVERY_S = 10.0  # between two lines that say how it goes
-
-
-@dataclass(slots=True)
-class Committed:
-    """One turn of the scorer as it was committed: its outputs by partition, and the time that each step took."""
-
-    turns: Mapping[int, Turn]
-    read: int
-    dead_letters: Counter[str]
-    written_ms: Sequence[int]  # when each record of the input was written, Unix time
-    step_s: Mapping[str, float]
-    pipelines: Mapping[int, Pipeline]  # all that this worker has
-    scorecards: Scorecards  # that it was scored with
-    targets: Mapping[str, TargetSettings]
 
 
 @dataclass(slots=True)
@@ -67,6 +51,7 @@ class Happenings(LearningHappenings, DeliveryHappenings):
         self._sum = _Sum(clock.elapsed_s())
         self._scoring = ScoringMetrics(metrics, clock)
         self._restoring = 0
+        self._expiring: dict[str, Expiring] = {}
         log.counted = self._line_written
 
     def _line_written(self, level: str, held_back: bool) -> None:

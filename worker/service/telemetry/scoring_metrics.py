@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worker.service.clock import Clock
+from worker.service.telemetry.committed import Committed
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.monitor import Monitor
 from worker.service.telemetry.specification import KNOWN
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from worker.core.labels.examples import Example
     from worker.core.labels.tallies import Tally
     from worker.core.pipeline import Pipeline
-    from worker.service.telemetry.happenings import Committed
 
 AT_ONCE, AT_MOST_S = 6_000, 1.0  # scores, examples and records that wait, and for how long; whoever reads the metrics does not wait
 REPORT_EVERY_S = 15.0  # what sorts thousands of scores

@@ -20,11 +20,13 @@ DROP_REASONS, CAUSES, OUTCOMES, GONE = ("late", "duplicate"), ("event", "silence
 MODELS = ("published", "raw")
 ARMS, KNOWN = ("treated", "holdout"), ("assigned", "judged", "converted")
 FATES = ("delivered", "refused", "expired", "failed", "unreadable")
+ANSWERS = ("delivered", "refused", "throttled", "failed")
 RESULTS, CHANGES, NO_REASON = ("fired", "held", "suppressed"), ("entered", "left"), "none"
 
 STEP_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 LATENCY_BOUNDS_S = (0.005, 0.01, 0.02, 0.035, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 RESTORE_BOUNDS_S = (0.05, 0.25, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+REQUEST_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 WAIT_BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600, 4 * 3600, 12 * 3600, 24 * 3600)
 DELAY_BOUNDS_S = tuple(hours * 3600 for hours in (1, 6, 12, 24, 48, 72, 168, 336, 720, 1440, 2160))
 SCORE_BOUNDS = HISTOGRAM_EDGES[1:-1]
@@ -76,6 +78,7 @@ LABELS: dict[str, Label] = {
     "feature": Label("A feature, named as in a score's reasons; those of the calendar and crosses are left out.", FEATURES),
     "destination": Label("A configured destination, of a worker that delivers.", bound="the configured destinations"),
     "fate": Label("What became of a trigger at a destination; all but delivered are dead letters.", FATES),
+    "answer": Label("What an answer meant; failed is also none at all.", ANSWERS),
 }
 
 
@@ -209,8 +212,28 @@ METRICS: tuple[Spec, ...] = (
     _counter("delivery", "deliveries_total", "Triggers whose fate at a destination was decided.", "destination", "fate"),
     _counter("delivery", "delivery_retries_total", "Requests that failed, or were put off by the destination, and are made again.", "destination"),
     _histogram("delivery", "delivery_delay_seconds", "From the moment a trigger fired to the answer that took it.", WAIT_BOUNDS_S, "destination"),
+    _histogram(
+        "delivery",
+        "delivery_request_duration_seconds",
+        "From the beginning of a request to its whole answer, by what that meant.",
+        REQUEST_BOUNDS_S,
+        "destination",
+        "answer",
+    ),
     _gauge("delivery", "delivery_queue_records", "Triggers read whose fate is not decided.", "destination"),
     _gauge("delivery", "delivery_lag_records", "Offsets of the triggers' topic that the destination's group has not read; 0 when all were.", "destination"),
+    _gauge(
+        "delivery",
+        "delivery_nearest_expiry_ratio",
+        "Of the undecided trigger that expires first, the share of its time that is over: 0 as it fires, 1 as it expires. 0 where none is undecided.",
+        "destination",
+    ),
+    _gauge(
+        "delivery",
+        "delivery_last_progress_timestamp_seconds",
+        "Unix time when the destination's thread last came round. Standing still, it hangs or waits for its log.",
+        "destination",
+    ),
     _gauge("delivery", "delivery_circuit_state", "The circuit breaker: 0 closed, 1 half-open, 2 open.", "destination"),
 )
 
