@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.yaml_text import yaml_text
+from worker.service.topics import names_of
 from worker.settings import Settings
 
 
@@ -52,7 +53,7 @@ def roles(settings: Settings | None = None) -> list[Role]:
 
     def others(*known: str) -> tuple[Access, ...]:
         """The rest of the topics: every command looks first whether all are as they should be."""
-        return tuple(topic(name, *look, why="whether it is as it should be") for name in topics.model_dump().values() if name not in known)
+        return tuple(topic(name, *look, why="whether it is as it should be") for name in names_of(settings) if name not in known)
 
     return [
         Role(

@@ -72,6 +72,8 @@ class TopicSettings(Section):
     segments: TopicName = Field("clickscore.segments", description="The segments that each user is in; written where segments are configured.")
     triggers: TopicName = Field("clickscore.triggers", description="What became of every crossing of a rule; written where triggers are configured.")
     deadletter: TopicName = Field("clickscore.deadletter", description="The original bytes of what could not be read, and why.")
+    privacy: TopicName = Field("clickscore.privacy", description="Requests to be forgotten; there and followed where privacy.key is set.")
+    receipts: TopicName = Field("clickscore.receipts", description="What was erased when; there and written where privacy.key is set.")
 
     @model_validator(mode="after")
     def _distinct(self) -> TopicSettings:

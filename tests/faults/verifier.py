@@ -22,6 +22,7 @@ from worker.core.learning.trainer import Trainer
 from worker.core.scoring.scorecard import Scorecard, Scorecards
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.service.models import untrained
+from worker.service.topics import names_of
 from worker.settings import Settings
 
 NOTES = 12
@@ -94,10 +95,10 @@ def judge(bootstrap: str, settings: Settings, *, aged: bool = False, foreign: Co
     records in the topic of models that a test put there and no trainer. `events`: the input, where retention has removed some of it.
     """
     names, verdict = settings.topics, Verdict()
-    left = Left(*(readback.read(bootstrap, name) for name in names.model_dump().values()))
+    left = Left(*(readback.read(bootstrap, name) for name in names_of(settings)))
     models = {partition: [record for record in records if record.offset not in foreign] for partition, records in left.models.records.items()}
     left = replace(left, models=Topic(models, left.models.held_back), events=events or left.events)
-    for name, topic in zip(names.model_dump().values(), (getattr(left, one) for one in Left.__slots__), strict=True):
+    for name, topic in zip(names_of(settings), (getattr(left, one) for one in Left.__slots__), strict=True):
         verdict.add("left_open", len(topic.held_back), f"{name}: partitions {topic.held_back} are held back")
     found = readback.open_transactions(bootstrap, f"{settings.service.group}.")
     verdict.add("left_open", len(found), ", ".join(found))

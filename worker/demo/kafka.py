@@ -33,7 +33,7 @@ from worker.log.kafka.log import KafkaLog
 from worker.service.clock import SystemClock
 from worker.service.kafka_topics import make_missing
 from worker.service.sender import send_lines
-from worker.service.topics import connect
+from worker.service.topics import connect, names_of
 from worker.settings import Settings
 
 MEMBERS = ("worker-1", "worker-2")
@@ -120,7 +120,7 @@ def _broker(folder: Path, running: ExitStack, say: Callable[[str], None]) -> Set
 
 def _remove(settings: Settings) -> None:
     with closing(Administration(settings.kafka.connection())) as cluster:
-        cluster.remove(settings.topics.model_dump().values())
+        cluster.remove(names_of(settings))
 
 
 class _Stage:

@@ -98,7 +98,8 @@ def place(settings: Settings) -> str:
 
 def names_of(settings: Settings) -> list[str]:
     """The names of all topics of a worker."""
-    return list(settings.topics.model_dump().values())
+    names = settings.topics.model_dump()
+    return [names[short] for short in names if short not in ("privacy", "receipts")]
 
 
 def topic_plan(settings: Settings, partitions: int, event_bytes: int | None = None) -> list[Topic]:

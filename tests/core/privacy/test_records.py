@@ -17,7 +17,7 @@ from worker.core.privacy.requests import KINDS, Request, RequestRefused
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 REQUEST = Request("DELETE", "r-17", "häns@example.org", 1_700_000_000_000)
 RECEIPTS = Receipts(b"k" * 32)
-RECEIPT = RECEIPTS.receipt(REQUEST, Erased(1, 3, 1, 0), 1_700_000_001_000)
+RECEIPT = RECEIPTS.receipt(REQUEST, Erased(1, 3, 1, 0), 1_700_000_001_000, 2, 77)
 
 
 def fits(name: str, value: bytes) -> bool:
@@ -67,8 +67,15 @@ def test_a_receipt_fits_says_what_was_erased_and_names_nobody() -> None:
     record = json.loads(RECEIPT)
     assert record["erased"] == {"profile": 1, "decisions": 3, "action": 1, "waiting_events": 0}
     assert (record["request_id"], record["requested_ms"], record["done_ms"]) == ("r-17", 1_700_000_000_000, 1_700_000_001_000)
+    assert (record["partition"], record["until"]) == (2, 77)
     assert "example.org" not in RECEIPT.decode()
     assert record["user"] == RECEIPTS.pseudonym("häns@example.org") != RECEIPTS.pseudonym("hans@example.org")
+
+
+def test_who_is_let_in_again_keeps_what_was_learned_since() -> None:
+    """A trainer passes over what came before `until`: of the end of a suppression that is nothing."""
+    assert json.loads(RECEIPTS.receipt(replace(REQUEST, kind="UNSUPPRESS"), Erased(), 1, 2, 77))["until"] == 0
+    assert json.loads(RECEIPTS.receipt(replace(REQUEST, kind="SUPPRESS"), Erased(), 1, 2, 77))["until"] == 77
 
 
 def test_a_receipt_holds_until_anything_is_changed() -> None:
@@ -77,6 +84,7 @@ def test_a_receipt_holds_until_anything_is_changed() -> None:
     assert RECEIPTS.holds(json.dumps(dict(reversed(record.items()))).encode())
     for changed in (
         {"done_ms": 5},
+        {"until": 5},
         {"user": "0" * 32},
         {"erased": {**record["erased"], "profile": 0}},
         {"signature": "0" * 64},

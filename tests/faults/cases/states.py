@@ -13,6 +13,7 @@ from tests.faults.inputs import Stream
 from tests.faults.readback import Found
 from tests.faults.stand import Stand
 from worker.demo.broker import BrokerOptions
+from worker.service.topics import names_of
 
 CLEANER = {"log.cleaner.backoff.ms": "100", "log.retention.check.interval.ms": "1000", "log.initial.task.delay.ms": "100"}
 CLEANED = {"min.cleanable.dirty.ratio": "0.001", "segment.ms": "300", "max.compaction.lag.ms": "300", "delete.retention.ms": "0", "min.compaction.lag.ms": "0"}
@@ -53,7 +54,7 @@ def _refused(ground: Ground, spoiled: object, words: str) -> Outcome:
 def left_in(stand: Stand) -> dict[str, dict[int, list[Found]]]:
     """All that the worker has written."""
     topics = stand.settings.topics
-    return {name: readback.read(stand.bootstrap, name).records for name in topics.model_dump().values() if name != topics.events}
+    return {name: readback.read(stand.bootstrap, name).records for name in names_of(stand.settings) if name != topics.events}
 
 
 @case("state", both=False)

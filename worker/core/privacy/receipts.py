@@ -32,8 +32,11 @@ class Receipts:
         """What stands for a user: 32 hexadecimal digits."""
         return hmac.digest(self._naming, user_id.encode(), "sha256").hex()[:32]
 
-    def receipt(self, request: Request, erased: Erased, done_ms: int) -> bytes:
-        """The receipt of a request that was carried out: `done_ms` is when, of the turn's clock."""
+    def receipt(self, request: Request, erased: Erased, done_ms: int, partition: int, until: int) -> bytes:
+        """The receipt of a request that was carried out at `done_ms`, of the turn's clock, by the owner of a partition of the input.
+
+        `until` is the offset of that partition up to which everything was read: examples of decisions before it are of the user as erased.
+        """
         record: dict[str, Any] = {
             "schema": SCHEMA,
             "user": self.pseudonym(request.user_id),
@@ -41,6 +44,8 @@ class Receipts:
             "request_id": request.request_id,
             "requested_ms": request.time_ms,
             "done_ms": done_ms,
+            "partition": partition,
+            "until": until if request.erases else 0,
             "erased": asdict(erased),
         }
         return orjson.dumps({**record, "signature": self._signature(record)})

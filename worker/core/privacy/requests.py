@@ -29,6 +29,11 @@ class Request:
     user_id: str
     time_ms: int  # when it was asked for
 
+    @property
+    def erases(self) -> bool:
+        """Whether what is known of the user goes. SUPPRESS is no less than DELETE: of two requests for a user the first may never be read."""
+        return self.kind != "UNSUPPRESS"
+
     def encode(self) -> bytes:
         """The request as one JSON record."""
         return orjson.dumps({"schema": SCHEMA, "request": self.kind, "request_id": self.request_id, "user_id": self.user_id, "time_ms": self.time_ms})
