@@ -10,6 +10,7 @@ import pytest
 from tests.service.bench import Bench, FaultyTurns, settings_of, shop_lines
 from worker.log.contract import Polled
 from worker.service.loop import WAIT_S
+from worker.service.trainer import Trainers
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -30,7 +31,7 @@ def test_a_signal_ends_the_loop_after_its_turn_with_everything_published(number:
         loop.run()
     assert signal.getsignal(number) == before
     assert next(turns) == 13
-    assert bench.metric("events_read_total") == 13 * 60
+    assert bench.metric("events_read_total") == (1 + 13) * 60  # the first restored its partitions, and scored once more before it learned
     assert [line["signal"] for line in bench.happenings("stopping")] == [number.name]
     learned = sum(line["learned"] for line in bench.happenings("snapshot published"))
     assert learned == bench.total("examples_learned") > 0
@@ -66,6 +67,27 @@ def test_a_worker_waits_only_when_the_last_round_had_nothing_to_do(monkeypatch: 
     del waits[:]
     loop.turn()
     assert waits[0] == 0.0
+
+
+def test_after_a_restore_events_are_scored_before_anything_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    polls, scored_before_learning = iter(range(1_000)), []
+
+    def poll(self: FaultyTurns, limit: int, timeout_s: float) -> Polled:
+        polled = self._turns.poll(limit, 0)  # the first finds out whose the partitions are, as over Kafka, and no events yet
+        if next(polls) == 0:
+            bench.send(shop_lines()[:100])
+        return polled
+
+    def learn(self: Trainers, budget_s: float, wait_s: float) -> bool:
+        scored_before_learning.append(bench.metric("events_read_total"))
+        return False
+
+    monkeypatch.setattr(FaultyTurns, "poll", poll)
+    monkeypatch.setattr(Trainers, "learn", learn)
+    loop = bench.loop()
+    loop.turn()
+    assert scored_before_learning == [60]
 
 
 @pytest.mark.parametrize("role", ["scorer", "trainer"])

@@ -54,6 +54,7 @@ class Scorer:
         self._every = settings.service.emission == "every"
         self._example_partition = target_partitions(settings)
         self.pipelines: dict[int, Pipeline] = {}
+        self.restored = False  # whether the latest turn began with a restore
         self._aged_s: dict[int, float] = {}  # by partition: until when its silence has been counted
         self._written_s: dict[int, float] = {}  # by partition: when its state was last published
         self._newest_ms: dict[int, int] = {}  # by partition: when the last record that was read had been written
@@ -154,6 +155,7 @@ class Scorer:
             self._happened.input_skipped("scorer", name.topic, name.partition, offsets)
         owned = self._turns.assignment()
         missing = [name.partition for name in sorted(owned) if name.partition not in self.pipelines]
+        self.restored = bool(missing)
         if missing:
             self._happened.restores_began(len(missing))
         for partition in missing:

@@ -85,8 +85,10 @@ class Decisions:
         self.announced = np.zeros((capacity, self.targets), dtype=np.int8)  # of the delay-corrected scheme: 1 provisional, 2 happened has been published
         self._free.extend(range(capacity - 1, -1, -1))
 
-    def _grow(self) -> None:
+    def _grow(self, least: int) -> None:
+        """More places, at least so many."""
         old = len(self.row)
+        more = max(256, old // 2, least)
         for name in (
             "row",
             "time_ms",
@@ -107,7 +109,7 @@ class Decisions:
             "announced",
         ):
             column = getattr(self, name)
-            setattr(self, name, np.concatenate([column, np.zeros((max(256, old // 2), *column.shape[1:]), dtype=column.dtype)]))
+            setattr(self, name, np.concatenate([column, np.zeros((more, *column.shape[1:]), dtype=column.dtype)]))
         self._free.extend(range(len(self.row) - 1, old - 1, -1))
 
     def __len__(self) -> int:
@@ -115,8 +117,8 @@ class Decisions:
 
     def _take(self, count: int) -> Ints:
         """Free places, which are no longer free."""
-        while len(self._free) < count:
-            self._grow()
+        if len(self._free) < count:
+            self._grow(count - len(self._free))
         return np.array([self._free.pop() for _ in range(count)], dtype=np.int64)
 
     def add(self, scored: Scored, index: Ints, draw: Floats, final_ms: Ints, weight: float, decides: Flags) -> Ints:
