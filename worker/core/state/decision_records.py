@@ -125,7 +125,11 @@ def columns_of(found: Mapping[bytes, Pending], row_of: Mapping[str, int], target
             fields[name] = np.stack([np.full(len(mine), _ABSENT[name]) if at is None else packed[name][:, at] for at in place], axis=1)
         bins = packed["bins"].astype(np.int32)
         fields["bins"] = bins + ((bins != 0) & (packed["mark"] != EVENT)[:, None]) * np.int32(BINS_PER_CAUSE)
-        models = [tuple(f"{target}@0" if at is None else one.models[at] for target, at in zip(targets, place, strict=True)) for _, one in mine]
+        adapted = {
+            models: tuple(f"{target}@0" if at is None else models[at] for target, at in zip(targets, place, strict=True))
+            for models in dict.fromkeys(one.models for _, one in mine)
+        }
+        models = [adapted[one.models] for _, one in mine]
         parts.append(Columns(np.array([row_of[one.user_id] for _, one in mine], dtype=np.int64), models, fields))
     if not parts:
         return Columns(np.zeros(0, dtype=np.int64), [], {})
