@@ -24,6 +24,7 @@ ALL_ON: dict[str, Any] = {
     "prometheusRule": {"enabled": True, "runbooks": "https://wiki.example/runbooks"},
     "secret": {"existing": "", "values": {"CLICKSCORE_KAFKA__SASL_PASSWORD": "geheim", "CLICKSCORE_ENDPOINT__TOKEN": "0123456789abcdef"}},
     "tlsSecret": "kafka-tls",
+    "deliver": {"enabled": True, "secret": "destinations", "login": "kafka-deliverer", "networks": ["10.20.0.0/16", "fd00:20::/32"]},
     "imagePullSecrets": [{"name": "registry"}],
     "podLabels": {"team": "shop"},
     "podAnnotations": {"note": "a: b"},
@@ -40,6 +41,8 @@ GOOD: list[dict[str, Any]] = [
     {"roles": ["trainer"]},
     {"config": "[kafka]\nsasl_username = 'clickscore'\n"},
     {"secret": {"existing": "kafka-login"}},
+    {"config": "[destinations.shop]\nurl = 'https://shop.example/'\nsecret_file = '/etc/clickscore/destinations/shop'\n"},
+    {"deliver": {"enabled": True, "replicas": 1, "ports": [443, 8443]}},
     {"resources": {"requests": {"cpu": "500m", "memory": "1.5Gi"}}},
 ]
 BAD: list[tuple[dict[str, Any], str]] = [
@@ -55,6 +58,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"image": {"repository": "clickscore", "tag": "latest"}}, "tag"),
     ({"image": {"repository": "clickscore", "pullPolicy": "Sometimes"}}, "pullPolicy"),
     ({"config": "[kafka]\n  sasl_password = 'in the open'\n"}, "config"),
+    ({"config": "[destinations.shop]\n  secret = 'whsec_in the open'\n"}, "config"),
+    ({"config": "[destinations.braze]\ntoken='in the open'\n"}, "config"),
+    ({"deliver": {"networks": ["10.20.0.1"]}}, "networks"),
+    ({"deliver": {"ports": ["https"]}}, "ports"),
+    ({"roles": ["deliver"]}, "roles"),
     ({"secret": {"values": {"PASSWORD": "x"}}}, "secret"),
     ({"http": {"port": 80}}, "port"),
     ({"networkPolicy": {"kafkaPorts": []}}, "kafkaPorts"),
@@ -101,7 +109,7 @@ def test_a_release_without_choices_has_what_is_needed_and_nothing_that_needs_an_
     kinds = sorted(manifest["kind"] for manifest in helm.manifests())
     assert kinds == ["ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "ServiceAccount", "StatefulSet"]
     everything = {manifest["kind"] for manifest in helm.manifests(**ALL_ON)}
-    assert everything == {*kinds, "Secret", "ScaledObject", "ServiceMonitor", "PrometheusRule", "Job"}
+    assert everything == {*kinds, "Secret", "ScaledObject", "ServiceMonitor", "PrometheusRule", "Job", "Deployment"}
     less = {"podDisruptionBudget": {"enabled": False}, "networkPolicy": {"enabled": False}, "serviceAccount": {"create": False}}
     assert {manifest["kind"] for manifest in helm.manifests(**less)} == {"ConfigMap", "Service", "StatefulSet"}
 
@@ -118,7 +126,7 @@ def pod_of(helm: Helm, **values: Any) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["StatefulSet", "Job"])
+@pytest.mark.parametrize("kind", ["StatefulSet", "Deployment", "Job"])
 def test_no_container_may_do_anything(helm: Helm, kind: str) -> None:
     pod = helm.kind(kind, **ALL_ON)["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
@@ -233,6 +241,8 @@ def test_the_operators_of_prometheus_find_workers_and_rules(helm: Helm) -> None:
     assert token["key"] in helm.kind("Secret", **ALL_ON)["data"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= helm.kind("Service")["metadata"]["labels"].items()
     assert helm.kind("Service")["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "clickscore"  # the job that the rules name
+    services = [manifest for manifest in helm.manifests(**ALL_ON) if manifest["kind"] == "Service"]
+    assert [monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items() for service in services] == [True, True]
     rules = helm.kind("PrometheusRule", **ALL_ON)["spec"]["groups"]
     pages = {rule["annotations"]["runbook_url"].rpartition("/")[0] for group in rules for rule in group["rules"] if "alert" in rule}
     assert pages == {"https://wiki.example/runbooks"}

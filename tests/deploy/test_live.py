@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.delivery.receivers import Receiver, Reply
 from tests.deploy.test_alerts import ALERTS, RULES
 from tests.deploy.test_generated import FILES, PANELS
 from tools.alerting.objectives import LEAST_JUDGED
 from tools.drill.scraping import PATIENCE_S, Prometheus, free_port
 from worker.demo.shop import Shop, ShopSettings
+from worker.service.telemetry.specification import ANSWERS as DELIVERY_ANSWERS
 from worker.service.telemetry.specification import METRICS, PREFIX
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +37,18 @@ when = "sessions >= 2"
 stay = "days_since_seen < 2.0"
 [triggers.back]
 when = "gap_days > 1.0"
+holdout = 0.2
+window = "2 d"
+expiry = "9000 d" # the shop's days are past
+[destinations.shop]
+url = "{shop}"
+secret = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0LCAzMiBieXRlcyBsb25n"
+networks = ["127.0.0.1/32"]
+rate = 5.0 # so that some wait, and are seen to
+[deliver]
+backoff = "500 ms"
 """
+ANSWERS = {1: Reply(500), 3: Reply(400), 5: Reply(429, (("Retry-After", "1"),))}  # to these requests
 VARIABLES = {"$job": ".+", "$instance": ".+", "$target": ".+", "$__rate_interval": "30s"}
 SELECTOR = re.compile(r"\b(?:clickscore[a-z0-9_:]*\w|up)\b(?:\{[^}]*\})?")
 
@@ -44,12 +57,15 @@ SELECTOR = re.compile(r"\b(?:clickscore[a-z0-9_:]*\w|up)\b(?:\{[^}]*\})?")
 def watched(tmp_path_factory: pytest.TempPathFactory, prometheus: Path) -> Iterator[Prometheus]:
     """A worker that scores a shop's ten days, learns from them, and is scraped while it does."""
     folder, port = tmp_path_factory.mktemp("watched"), free_port()
-    (folder / "clickscore.toml").write_text(CONFIGURATION)
-    (folder / "events.jsonl").write_bytes(b"\n".join(value for value, _ in Shop(ShopSettings(users=800, days=10)).stream()) + b"\nno event\n")
+    agreed = (value.replace(b"{", b'{"consent":"granted",', 1) for value, _ in Shop(ShopSettings(users=800, days=10)).stream())
+    (folder / "events.jsonl").write_bytes(b"\n".join(agreed) + b"\nno event\n")
     worker_of = [sys.executable, "-m", "worker"]
     given = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    run = [*worker_of, "run", "--roles", "scorer,trainer,deliver", "--embedded", "shop.db", "--endpoint-port", str(port)]
+    shop = Receiver(lambda number, _: ANSWERS.get(number, Reply()))
+    (folder / "clickscore.toml").write_text(CONFIGURATION.replace("{shop}", shop.url))
     with (folder / "worker.log").open("w") as log:
-        worker = subprocess.Popen([*worker_of, "run", "--embedded", "shop.db", "--endpoint-port", str(port)], cwd=folder, env=given, stderr=log)
+        worker = subprocess.Popen(run, cwd=folder, env=given, stderr=log)
     try:
         rules = FILES["prometheus/rules.yml"].replace('interval: "1m"', 'interval: "1s"')  # nobody wants to wait a minute for what is recorded
         with Prometheus(prometheus, folder / "prometheus", [f"127.0.0.1:{port}"], of_few(rules)) as server:
@@ -59,7 +75,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory, prometheus: Path) -> Itera
             yield server
     finally:
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(PATIENCE_S) == 0
+        ended = worker.wait(PATIENCE_S)
+        shop.close()
+        assert ended == 0
 
 
 def of_few(text: str) -> str:
@@ -89,8 +107,18 @@ def rule_queries() -> dict[str, str]:
 
 
 def test_every_metric_of_the_specification_has_a_series(watched: Prometheus) -> None:
-    named = {spec.name: f"{PREFIX}{spec.name}{'_count' if spec.kind == 'histogram' else ''}" for spec in METRICS if spec.part != "delivery"}
+    named = {spec.name: f"{PREFIX}{spec.name}{'_count' if spec.kind == 'histogram' else ''}" for spec in METRICS}
     assert list(watched.unanswered(named, PATIENCE_S)) == []
+
+
+def test_what_delivers_is_seen_at_work(watched: Prometheus) -> None:
+    """Its series begin at zero, so that one that is there says nothing."""
+    moved = {spec.name: spec for spec in METRICS if spec.part == "delivery" and spec.kind != "gauge"}
+    named = {f"{name}{'_count' if spec.kind == 'histogram' else ''}" for name, spec in moved.items()}
+    assert list(watched.unanswered({name: f"clickscore_{name} > 0" for name in named}, PATIENCE_S)) == []
+    meant = {answer: f'clickscore_delivery_request_duration_seconds_count{{answer="{answer}"}} > 0' for answer in DELIVERY_ANSWERS}
+    assert list(watched.unanswered(meant, PATIENCE_S)) == []
+    assert watched.query("time() - clickscore_delivery_last_progress_timestamp_seconds < 30")
 
 
 def test_every_panel_has_an_answer(watched: Prometheus) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tools.alerting.alert import Alerts
+from tools.alerting.delivery import delivery
 from tools.alerting.durations import promql
 from tools.alerting.objectives import HOUR_S, JOB, MINUTE_S, OBJECTIVES, burn_alerts, recordings, states
 
@@ -15,6 +17,7 @@ LETTERS_SHARE, LETTERS_LEAST, WORSE_BY, STALE_S = 0.01, 20, 1.02, HOUR_S
 def groups(scale: float = 1.0, runbooks: str = RUNBOOKS) -> dict[str, Any]:
     """The content of a rule file."""
     page = runbooks.rstrip("/") + "/{alert}.md"
+    made = Alerts(page, scale)
     interval = promql(max(MINUTE_S * scale, 1))
     recorded = [*states(scale), *(rule for objective in OBJECTIVES for rule in recordings(objective, scale))]
     burning = [alert for objective in OBJECTIVES for alert in burn_alerts(objective, page, scale)]
@@ -22,33 +25,27 @@ def groups(scale: float = 1.0, runbooks: str = RUNBOOKS) -> dict[str, Any]:
         "groups": [
             {"name": "clickscore-objectives", "interval": interval, "rules": recorded},
             {"name": "clickscore-burn", "interval": interval, "rules": burning},
-            {"name": "clickscore-causes", "interval": interval, "rules": list(causes(page, scale))},
+            {"name": "clickscore-causes", "interval": interval, "rules": list(causes(made))},
+            {"name": "clickscore-delivery", "interval": interval, "rules": list(delivery(made))},
         ]
     }
 
 
-def causes(page: str, scale: float) -> Iterator[dict[str, Any]]:
+def causes(made: Alerts) -> Iterator[dict[str, Any]]:
     """Alerts on what is known to go wrong, each before or beside the objective that it hurts."""
-
-    def alert(name: str, severity: str, for_s: float, expr: str, summary: str, description: str) -> dict[str, Any]:
-        return {
-            "alert": name,
-            "expr": expr,
-            "for": promql(for_s * scale),
-            "labels": {"severity": severity},
-            "annotations": {"summary": summary, "description": description, "runbook_url": page.format(alert=name)},
-        }
-
-    short, long = (promql(window_s * scale) for window_s in (5 * MINUTE_S, 15 * MINUTE_S))
-    yield alert(
+    scale = made.scale
+    short, long = made.window(5 * MINUTE_S), made.window(15 * MINUTE_S)
+    yield made.alert(
         "ClickscoreNoWorkers",
         "page",
         2 * MINUTE_S,
-        f'absent(up{{job="{JOB}"}} == 1)',
-        "No worker answers",
-        f"Prometheus reaches no worker of job {JOB}: nothing is scored, or nothing is seen of it.",
+        f'absent(up{{job="{JOB}"}} == 1)\n'
+        # who only trains or delivers answers too, and owns none of the input
+        f'or sum by (job) (clickscore_assigned_partitions{{job="{JOB}"}} + clickscore_restoring_partitions{{job="{JOB}"}}) == 0',
+        "No worker scores",
+        f"Prometheus reaches no worker of job {JOB} that owns a part of the input: nothing is scored, or nothing is seen of it.",
     )
-    yield alert(
+    yield made.alert(
         "ClickscoreNoProgress",
         "page",
         2 * MINUTE_S,
@@ -60,7 +57,7 @@ def causes(page: str, scale: float) -> Iterator[dict[str, Any]]:
         "Its lag grows and it reads nothing, or its loop has not come round for two minutes and it is not reading state back.",
     )
     letters = f"sum by (job) (increase(clickscore_deadletter_total[{long}]))"
-    yield alert(
+    yield made.alert(
         "ClickscoreDeadLetters",
         "ticket",
         5 * MINUTE_S,
@@ -68,7 +65,7 @@ def causes(page: str, scale: float) -> Iterator[dict[str, Any]]:
         "More than 1 % of the input cannot be read",
         f"{{{{ $value | humanizePercentage }}}} of the records of the last {long} went to the dead letters.",
     )
-    yield alert(
+    yield made.alert(
         "ClickscoreRestoreStuck",
         "page",
         5 * MINUTE_S,
@@ -77,16 +74,16 @@ def causes(page: str, scale: float) -> Iterator[dict[str, Any]]:
         "{{ $labels.instance }} does not get on with reading its state back",
         "{{ $value }} of its partitions wait for their state, and nothing more of it has been read: they are not scored.",
     )
-    yield alert(
+    yield made.alert(
         "ClickscoreModelStale",
         "ticket",
         10 * MINUTE_S,
         f"min by (job, target) (clickscore_model_age_seconds) > {max(STALE_S * scale, 5):g}\n"
-        f"and sum by (job, target) (increase(clickscore_examples_total[{promql(STALE_S * scale)}])) > 0",
+        f"and sum by (job, target) (increase(clickscore_examples_total[{made.window(STALE_S)}])) > 0",
         "{{ $labels.target }} is scored with an old model",
         "There are outcomes to learn from, and no model was published for {{ $value | humanizeDuration }}.",
     )
-    yield alert(
+    yield made.alert(
         "ClickscoreLogLossWorseThanBaseRate",
         "ticket",
         HOUR_S,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tools.dashboards.delivery import ACTION
 from tools.dashboards.panel import Dashboard, Panel, Query, Row
 from tools.dashboards.quality import TARGET, best_known
 from tools.dashboards.service import RATE, rate
@@ -112,7 +113,7 @@ OUTCOMES = Row(
 BUSINESS = Dashboard(
     "business",
     "clickscore: business",
-    "How many users are scored, how likely they are to act, and what came of it.",
-    (USERS, CHANCES, OUTCOMES),
+    "How many users are scored, how likely they are to act, which messages that makes, and what came of it.",
+    (USERS, CHANCES, ACTION, OUTCOMES),
     more=(("target", "clickscore_model_version"),),
 )

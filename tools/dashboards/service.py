@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tools.dashboards.delivery import DELIVERY
 from tools.dashboards.panel import Dashboard, Panel, Query, Row
 
 RATE = "[$__rate_interval]"
@@ -182,6 +183,6 @@ RESOURCES = Row(
 SERVICE = Dashboard(
     "service",
     "clickscore: service",
-    "Whether workers score, how fast, and what holds them up.",
-    (OBJECTIVES, FLOW, LAG, TURNS, RESOURCES),
+    "Whether workers score and deliver, how fast, and what holds them up.",
+    (OBJECTIVES, FLOW, LAG, TURNS, DELIVERY, RESOURCES),
 )

@@ -15,6 +15,19 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{/* Who delivers is apart from who scores: another selector, so that a StatefulSet, a Service or a budget never counts the other's pods. */}}
+{{- define "clickscore.deliverSelector" -}}
+app.kubernetes.io/name: clickscore-deliver
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "clickscore.deliverLabels" -}}
+{{ include "clickscore.deliverSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
 {{- define "clickscore.serviceAccount" -}}
 {{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "clickscore.name" .) }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
 {{- end }}
@@ -47,7 +60,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{/* Where settings come from: the file of the ConfigMap, then the Secret's variables, which are stronger. */}}
+{{/* Where settings come from: the file of the ConfigMap, then the Secret's variables, which are stronger. onStop and moreSecret may be merged in. */}}
 {{- define "clickscore.environment" -}}
 env:
   - name: CLICKSCORE_CONFIG
@@ -55,7 +68,7 @@ env:
   - name: CLICKSCORE_KAFKA__BOOTSTRAP
     value: {{ .Values.kafka.bootstrap | quote }}
   - name: CLICKSCORE_KAFKA__ON_STOP
-    value: {{ .Values.kafka.onStop | quote }}
+    value: {{ .onStop | default .Values.kafka.onStop | quote }}
   - name: CLICKSCORE_KAFKA__SESSION_TIMEOUT
     value: {{ .Values.kafka.sessionTimeout | quote }}
   - name: CLICKSCORE_ENDPOINT__HOST
@@ -63,6 +76,51 @@ env:
 envFrom:
   - secretRef:
       name: {{ include "clickscore.secret" . }}
+{{- with .moreSecret }}
+  - secretRef:
+      name: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* What the kubelet asks of a worker. */}}
+{{- define "clickscore.probes" -}}
+startupProbe:
+  httpGet: { path: /livez, port: http }
+  periodSeconds: 5
+  failureThreshold: {{ div (add .Values.startupSeconds 4) 5 }}
+livenessProbe:
+  httpGet: { path: /livez, port: http }
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: { path: /readyz, port: http }
+  periodSeconds: 5
+  timeoutSeconds: 5
+  failureThreshold: 2
+{{- end }}
+
+{{/* Where pods run. */}}
+{{- define "clickscore.scheduling" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "clickscore.mounts" -}}
@@ -76,6 +134,11 @@ volumeMounts:
 {{- if .Values.tlsSecret }}
   - name: tls
     mountPath: /etc/clickscore/tls
+    readOnly: true
+{{- end }}
+{{- if .destinations }}
+  - name: destinations
+    mountPath: /etc/clickscore/destinations
     readOnly: true
 {{- end }}
 {{- end }}
@@ -92,6 +155,12 @@ volumes:
   - name: tls
     secret:
       secretName: {{ .Values.tlsSecret }}
+      defaultMode: 0440
+{{- end }}
+{{- if .destinations }}
+  - name: destinations
+    secret:
+      secretName: {{ .destinations }}
       defaultMode: 0440
 {{- end }}
 {{- end }}
