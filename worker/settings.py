@@ -18,6 +18,7 @@ from worker.core.settings import UNITS_MS, CoreSettings, Positive, Section, Targ
 from worker.delivery_settings import DeliverSettings, DestinationSettings
 from worker.endpoint_settings import EndpointSettings
 from worker.kafka_settings import KafkaSettings
+from worker.privacy_settings import PrivacySettings
 
 if TYPE_CHECKING:
     from worker.core.action.plan import Plan
@@ -133,6 +134,7 @@ class Settings(CoreSettings, BaseSettings):
     action: ActionSettings = ActionSettings()
     destinations: dict[ActionName, DestinationSettings] = Field({}, description="Where triggers that fired are sent to.")
     deliver: DeliverSettings = DeliverSettings()
+    privacy: PrivacySettings = PrivacySettings()
     topics: TopicSettings = TopicSettings()
     service: ServiceSettings = ServiceSettings()
     endpoint: EndpointSettings = EndpointSettings()

@@ -34,6 +34,8 @@ snapshot_examples = 20
 [kafka]
 sasl_password = "planted-secret-of-kafka"
 tls_key_password = "planted-secret-of-a-key"
+[privacy]
+key = "planted-secret-of-pseudonyms-1234567890"
 """
 
 
