@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.core.action.settings import ActionSettings, SegmentSettings, TriggerSettings
+from worker.core.privacy.pseudonyms import Pseudonyms
 from worker.core.settings import UNITS_MS, CoreSettings, Positive, Section, TargetSettings, default_targets, written
 from worker.delivery_settings import DeliverSettings, DestinationSettings
 from worker.endpoint_settings import EndpointSettings
@@ -189,6 +190,11 @@ class Settings(CoreSettings, BaseSettings):
         from worker.core.action.plan import plan_of
 
         return plan_of(self.targets, self.segments, self.triggers, self.action, self.seed)
+
+    @functools.cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        """What names users where their ids must not stand."""
+        return Pseudonyms(self.privacy.key_bytes)
 
     @property
     def core(self) -> CoreSettings:

@@ -23,7 +23,7 @@ def example(bins: Sequence[int], outcome: bool = False, weight: float = 1.0, sen
     fields: dict[str, Any] = {
         "target": TARGET,
         "decision_id": "0-1",
-        "user_id": "u1",
+        "user": "d1f0" * 8,
         "cause": 0,
         "time_ms": 1_609_582_512_345,
         "due_ms": 1_610_187_312_345,

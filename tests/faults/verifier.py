@@ -237,7 +237,7 @@ def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], recor
     for number, part in enumerate(expected):
         for value in part:
             if value in place:
-                order.setdefault(f"{Example.decode(value).user_id} of part {number}", []).append(place[value])
+                order.setdefault(f"{Example.decode(value).user} of part {number}", []).append(place[value])
     wrong = [user for user, places in order.items() if places != sorted(places)]
     verdict.add("disordered", len(wrong), f"examples of {target}: users {_some(wrong)}")
 

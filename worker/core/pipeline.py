@@ -27,8 +27,10 @@ from worker.core.labels.announcements import Announcements
 from worker.core.labels.decisions import EVENT, Decisions, Scored
 from worker.core.labels.examples import Example
 from worker.core.labels.history import History
+from worker.core.labels.judged import examples_of
 from worker.core.labels.outcomes import Outcomes, Settled
 from worker.core.labels.tallies import Tally
+from worker.core.privacy.pseudonyms import Pseudonyms
 from worker.core.profiles import layout as at
 from worker.core.profiles.event_columns import Rules, event_columns
 from worker.core.profiles.profiles import Profiles
@@ -37,7 +39,7 @@ from worker.core.scoring.records import ScoreRecords
 from worker.core.scoring.scorecard import Scorecards
 from worker.core.scoring.scoring import Scoring
 from worker.core.scoring.silence import Silence, join
-from worker.core.scoring.slots import LAYOUT, SLOTS
+from worker.core.scoring.slots import SLOTS
 from worker.core.settings import LONGEST_MS, CoreSettings
 from worker.core.state.changelog import Change, Restored
 from worker.core.state.partition import PartitionState
@@ -81,11 +83,14 @@ class Turn:
 class Pipeline:
     """The state of one input partition and the turns over it."""
 
-    def __init__(self, settings: CoreSettings, partition: int = 0, keep_changes: bool = True, plan: Plan | None = None) -> None:
-        """`plan` holds segments and triggers; without one there are none, and nothing is spent on them."""
+    def __init__(
+        self, settings: CoreSettings, partition: int = 0, keep_changes: bool = True, plan: Plan | None = None, pseudonyms: Pseudonyms | None = None
+    ) -> None:
+        """`plan` holds segments and triggers; without one there are none, and nothing is spent on them. `pseudonyms` name users in examples."""
         self.settings = settings
         self.partition = partition
         self.keep_changes = keep_changes
+        self.pseudonyms = pseudonyms or Pseudonyms(None)
         self.targets = {name: target for name, target in settings.targets.items() if target.enabled}
         profiles = settings.profiles
         self.silence = Silence(settings.silence.marks_ms, profiles.time_to_live_ms)
@@ -235,44 +240,7 @@ class Pipeline:
         return self._records
 
     def _examples(self, settled: Settled) -> list[Example]:
-        decisions, names, place, target = self.decisions, list(self.targets), settled.place, settled.target
-        time_ms, offset, mark = decisions.time_ms[place], decisions.offset[place], decisions.mark[place]
-        columns = (
-            place,
-            target,
-            settled.happened,
-            settled.weight,
-            decisions.row[place],
-            time_ms,
-            time_ms + self.outcomes.delay[target] + self.outcomes.horizon[target],
-            offset,
-            mark,
-            decisions.p[place, target],
-            decisions.raw[place, target],
-            decisions.model[place],
-        )
-        out: list[Example] = []
-        for at_, number, happened, weight, row, time, due, event, silence, p, raw, model in zip(*(column.tolist() for column in columns), strict=True):
-            bins = decisions.bins[at_]
-            out.append(
-                Example(
-                    target=names[number],
-                    decision_id=f"{self.partition}-{event}" if silence == EVENT else f"{self.partition}-{event}.{silence + 1}",
-                    user_id=self.profiles.user_of[row] or "",
-                    cause=0 if silence == EVENT else 1,
-                    time_ms=time,
-                    due_ms=due,
-                    outcome=happened,
-                    weight=weight,
-                    p=p,
-                    raw=raw,
-                    model=decisions.models[model][number],
-                    layout=LAYOUT,
-                    bins=bins[bins > 0],
-                    sense=settled.sense,
-                )
-            )
-        return out
+        return examples_of(settled, self.decisions, self.outcomes, self.profiles.user_of, self.pseudonyms, self.partition)
 
     def _dead_letters(
         self, rejected: Iterable[Rejected], batch: Batch, admitted: Admitted, offsets: Sequence[int], values: Sequence[bytes | None]

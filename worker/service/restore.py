@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from worker.core.action.plan import Plan
 from worker.core.pipeline import Pipeline
+from worker.core.privacy.pseudonyms import Pseudonyms
 from worker.core.settings import CoreSettings
 from worker.core.state.changelog import Restored, StateRefused
 from worker.errors import ClickscoreError
@@ -26,7 +27,16 @@ class StateUnusable(ClickscoreError):
         super().__init__(what, f"{where}: {inner}" if inner else where, todo)
 
 
-def restored_pipeline(log: Log, topic: str, partition: int, settings: CoreSettings, clock: Clock, happened: Happenings, plan: Plan | None = None) -> Pipeline:
+def restored_pipeline(
+    log: Log,
+    topic: str,
+    partition: int,
+    settings: CoreSettings,
+    clock: Clock,
+    happened: Happenings,
+    plan: Plan | None = None,
+    pseudonyms: Pseudonyms | None = None,
+) -> Pipeline:
     """A pipeline that goes on where the changelog `topic` of this partition ends. Raises LogUnavailable, StateUnusable.
 
     The end is that of the call. Nothing can be added to it any more: the owner before us is fenced.
@@ -36,7 +46,7 @@ def restored_pipeline(log: Log, topic: str, partition: int, settings: CoreSettin
     refused: dict[bytes | None, tuple[int, StateRefused]] = {}  # by key: only what nothing came after
     began_s = told_s = clock.elapsed_s()
     total = max(0, log.end_offsets(topic)[partition] - log.start_offsets(topic)[partition])  # at most: compaction leaves gaps
-    pipeline = Pipeline(settings, partition, plan=plan)
+    pipeline = Pipeline(settings, partition, plan=plan, pseudonyms=pseudonyms)
     where = f"topic {topic}, partition {partition}"
     for record in log.read(topic, partition):
         try:

@@ -172,7 +172,8 @@ class Scorer:
             self._happened.lag_seen({name.partition: offsets for name, offsets in self._turns.lag().items()}, self._newest_ms)
 
     def _restore(self, partition: int) -> Pipeline:
-        return restored_pipeline(self._log, self._topics.profiles, partition, self._settings.core, self._clock, self._happened, self._settings.plan)
+        settings = self._settings
+        return restored_pipeline(self._log, self._topics.profiles, partition, settings.core, self._clock, self._happened, settings.plan, settings.pseudonyms)
 
     # ---- 3 score
 

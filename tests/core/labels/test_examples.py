@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.drawn_examples import EXAMPLES, example
+from tests.core.older_examples import OF_SCHEMA_1
+from tests.core.runs import COMPLETE, run, scorecards
+from tests.core.shops import shop
 from worker.core.labels.examples import Example, ExampleError
+from worker.core.pipeline import Pipeline
+from worker.core.privacy.pseudonyms import Pseudonyms
 
+KEY = b"0123456789abcdef0123456789abcdef"
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3), max_leaves=5)
 
 
@@ -31,7 +37,7 @@ def decoded(value: bytes) -> Example:
 def test_what_is_written_is_what_is_read(drawn: Example) -> None:
     read = decoded(drawn.encode())
     assert read.encode() == drawn.encode()
-    for name in ("target", "decision_id", "user_id", "cause", "time_ms", "due_ms", "outcome", "weight", "p", "raw", "model", "layout", "sense"):
+    for name in ("target", "decision_id", "user", "cause", "time_ms", "due_ms", "outcome", "weight", "p", "raw", "model", "layout", "sense"):
         assert getattr(read, name) == getattr(drawn, name)
     assert read.bins.tolist() == sorted(drawn.bins.tolist())
 
@@ -42,10 +48,10 @@ def test_the_reference_bin_is_left_out() -> None:
 
 def test_a_record_reads_like_its_schema_says() -> None:
     assert record() == {
-        "schema": 1,
+        "schema": 2,
         "target": "purchase",
         "decision_id": "0-1",
-        "user_id": "u1",
+        "user": "d1f0" * 8,
         "sense": "matured",
         "cause": "event",
         "time_ms": 1609582512345,
@@ -63,10 +69,10 @@ def test_a_record_reads_like_its_schema_says() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("schema", 2),
+        ("schema", 3),
         ("schema", True),
         ("target", ""),
-        ("user_id", 7),
+        ("user", 7),
         ("model", None),
         ("layout", ["1"]),
         ("sense", "guessed"),
@@ -137,3 +143,39 @@ def test_strange_values_are_read_or_refused_and_never_break(changes: dict[str, A
     assert 0 < read.p < 1
     assert 0 < read.weight < math.inf
     assert read.bins.min(initial=1) >= 1
+
+
+@pytest.mark.parametrize("older", OF_SCHEMA_1)
+def test_an_example_of_the_form_before_is_read_as_one_of_now(older: bytes) -> None:
+    fields, named = orjson.loads(older), Pseudonyms(KEY)
+    assert fields.pop("user_id") == "u0"
+    now = {**fields, "schema": 2, "user": named.of("u0")}
+    read = Example.decode(older, named)
+    assert isinstance(read, Example)
+    assert orjson.loads(read.encode()) == now
+    assert decoded(older).user == Pseudonyms(None).of("u0")
+    for wrong in (
+        {**fields, "user_id": ""},
+        {**fields, "user_id": 7},
+        fields,
+        {**fields, "schema": True, "user_id": "u0"},
+        {**fields, "schema": 0, "user_id": "u0"},
+    ):
+        with pytest.raises(ExampleError, match="not an example"):
+            decoded(orjson.dumps(wrong))
+
+
+def test_a_pipeline_names_users_by_its_pseudonyms_and_no_example_says_who_they_are() -> None:
+    values, named = shop(6, 300), Pseudonyms(KEY)
+    plain = run(values, settings=COMPLETE)
+    keyed = Pipeline(COMPLETE, pseudonyms=named)
+    cards = scorecards(COMPLETE)
+    examples = [
+        example for turn in (keyed.turn(values, range(len(values)), cards), keyed.finish(cards)) for example in turn.examples if isinstance(example, Example)
+    ]
+    users = [orjson.loads(record)["user_id"] for records in plain.scores.values() for record in records]
+    of_score = {orjson.loads(record)["score_id"]: orjson.loads(record)["user_id"] for records in plain.scores.values() for record in records}
+    assert len(examples) == len(plain.examples) > 100
+    assert [example.user for example in examples] == [named.of(of_score[example.decision_id]) for example in examples]
+    assert [example.user for example in plain.examples] == [Pseudonyms(None).of(of_score[example.decision_id]) for example in examples]
+    assert not any(f'"{user}"'.encode() in example.encode() for example in plain.examples for user in set(users))

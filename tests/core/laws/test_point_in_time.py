@@ -14,6 +14,7 @@ from tests.core.reading import Reading
 from tests.core.runs import COMPLETE, Run, run
 from tests.core.shops import DAY_MS, HOUR_MS, START_MS, Value, shop, shops
 from worker.core.labels.decisions import EVENT
+from worker.core.labels.examples import HIDING
 
 Judged = dict[tuple[str, str], bool]  # decision id and target -> outcome
 
@@ -87,7 +88,7 @@ def test_examples_carry_what_was_published_with_the_score(seed: int) -> None:
         record = records[example.decision_id]
         p = 1 - example.p if example.target == "churn" else example.p
         assert record[example.target]["p"] == pytest.approx(p, abs=2e-7)
-        assert (record["user_id"], record["time_ms"]) == (example.user_id, example.time_ms)
+        assert (HIDING.of(record["user_id"]), record["time_ms"]) == (example.user, example.time_ms)
         assert record["cause"] == ("event", "silence")[example.cause]
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.core.action.action_runs import ActionRun, plan, spoken, streams
 from tests.core.runs import DEFAULTS, scorecards
 from tests.core.shops import Value, cuts, shop
+from worker.core.labels.examples import HIDING
 from worker.core.pipeline import Pipeline, Turn
 from worker.core.privacy.erasure import Erased, erase
 from worker.core.profiles import layout as at
@@ -41,7 +42,7 @@ class ErasingRun(ActionRun):
         if users:
             self.erased.append(erase(self.pipeline, users, turn))
         self.take(turn)
-        self.examples += [example.user_id for example in turn.examples]
+        self.examples += [example.user for example in turn.examples]
         return turn
 
 
@@ -111,7 +112,8 @@ def test_the_turn_itself_tells_nothing_of_the_user_and_the_account_says_what_the
     turn = run_.turn([json.dumps(event).encode()], {busiest, "nobody"})
     assert run_.erased == [{busiest: Erased(1, run_.erased[0][busiest].decisions, 1), "nobody": Erased()}]
     assert run_.erased[0][busiest].decisions >= before[busiest]
-    assert busiest not in {user for user, _ in [*turn.scores, *turn.triggers, *turn.segments]} | {example.user_id for example in turn.examples}
+    assert busiest not in {user for user, _ in [*turn.scores, *turn.triggers, *turn.segments]}
+    assert HIDING.of(busiest) not in {example.user for example in turn.examples}
     assert turn.scored is not None
     assert len(turn.scored.row) == len(turn.scored.p) == len(turn.scores)
     assert turn.forgotten["erased"] == 1

@@ -1,7 +1,7 @@
 """Examples: a decision and what came of it, as one record (schemas/example.schema.json).
 
 Their records, in order, are a training set correct in time: the bins are those that were scored, never worked out again.
-The bins of a record ascend and leave out 0, every slot's reference bin, which has no weight.
+The bins of a record ascend and leave out 0, every slot's reference bin, which has no weight. Users are named by pseudonyms (core/privacy).
 Between them on their topic stand tallies (tallies.py), which no model learns.
 """
 
@@ -16,19 +16,22 @@ import orjson
 from numpy.typing import NDArray
 
 from worker.core.labels.tallies import Tally
+from worker.core.privacy.pseudonyms import Pseudonyms
 from worker.errors import ClickscoreError
 
-SCHEMA = 1
+SCHEMA = 2
+IN_CLEAR = 1  # the form before, with the user's id: read as one with the pseudonym
 EVENT, SILENCE = 0, 1
 CAUSES = ("event", "silence")
 Sense = Literal["matured", "provisional", "happened"]
 SENSES: tuple[Sense, ...] = ("matured", "provisional", "happened")
 
 _CAUSE = {"event": EVENT, "silence": SILENCE}
-_TEXTS = ("target", "decision_id", "user_id", "model", "layout")
+_TEXTS = ("target", "decision_id", "user", "model", "layout")
 _FIELDS = frozenset((*_TEXTS, "schema", "sense", "cause", "time_ms", "due_ms", "outcome", "weight", "p", "raw", "bins"))
 _HIGHEST_BIN = 2**31 - 1
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
+HIDING = Pseudonyms(None)
 _REMEDY = "see schemas/example.schema.json; records of another program do not belong on this topic"
 
 
@@ -43,6 +46,7 @@ class ExampleError(ClickscoreError):
 class Example:
     """One decision of one target with its outcome.
 
+    `decision_id` is the id of the score that is judged: the partition of the input and the offset of the event, in silence of the user's last one.
     `p` and `raw` are probabilities of the OUTCOME (of a return, where churn is published), as the score that is judged had them, with and without
     calibration. `weight` is how many decisions this one stands for. `sense` says what is known: "matured", the outcome once its window has closed;
     "provisional", at the decision itself, an outcome of False that may yet turn; "happened", a True at the moment it turned.
@@ -50,7 +54,7 @@ class Example:
 
     target: str
     decision_id: str
-    user_id: str
+    user: str  # pseudonym
     cause: int  # EVENT or SILENCE
     time_ms: int
     due_ms: int  # when the window closes
@@ -70,7 +74,7 @@ class Example:
             "schema": SCHEMA,
             "target": self.target,
             "decision_id": self.decision_id,
-            "user_id": self.user_id,
+            "user": self.user,
             "sense": self.sense,
             "cause": CAUSES[self.cause],
             "time_ms": self.time_ms,
@@ -86,8 +90,11 @@ class Example:
         return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
 
     @classmethod
-    def decode(cls, value: bytes) -> Example | Tally:
-        """Read a record of the topic, an example or a tally; raises ExampleError, naming the field, for anything that their encode() does not write."""
+    def decode(cls, value: bytes, pseudonyms: Pseudonyms = HIDING) -> Example | Tally:
+        """Read a record of the topic, an example or a tally; raises ExampleError, naming the field, for anything that their encode() does not write.
+
+        An example of the form before gets a pseudonym of `pseudonyms`: the writer's, where it is to be one with that of newer examples.
+        """
         try:
             record = orjson.loads(value)
         except orjson.JSONDecodeError as error:
@@ -97,6 +104,8 @@ class Example:
                 return Tally.from_record(record)
             except ValueError as error:
                 raise ExampleError(str(error)) from None
+        if isinstance(record, dict) and type(record.get("schema")) is int and record["schema"] == IN_CLEAR:
+            record = _pseudonymous(record, pseudonyms)
         if not isinstance(record, dict) or record.keys() != _FIELDS:
             raise ExampleError(_strange(record))
         _check_words(record)
@@ -104,7 +113,7 @@ class Example:
         return cls(
             record["target"],
             record["decision_id"],
-            record["user_id"],
+            record["user"],
             _CAUSE[record["cause"]],
             record["time_ms"],
             record["due_ms"],
@@ -117,6 +126,13 @@ class Example:
             _bins(record["bins"]),
             record["sense"],
         )
+
+
+def _pseudonymous(record: dict[str, Any], pseudonyms: Pseudonyms) -> dict[str, Any]:
+    """A record of the form before as it would be written now."""
+    if type(user_id := record.pop("user_id", None)) is not str or not user_id:
+        raise ExampleError("user_id is not a text")
+    return {**record, "schema": SCHEMA, "user": pseudonyms.of(user_id)}
 
 
 def _strange(record: Any) -> str:

@@ -49,7 +49,7 @@ class Tally:
         return f"{self.partition}-tally-{self.hour_ms // HOUR_MS}"
 
     @property
-    def user_id(self) -> str:
+    def user(self) -> str:
         """Within what tallies keep their order, as a user's examples do."""
         return f"partition {self.partition}"
 

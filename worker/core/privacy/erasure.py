@@ -38,7 +38,7 @@ def erase(pipeline: Pipeline, users: Collection[str], turn: Turn) -> dict[str, E
     The tombstones of scores and segments are the caller's to add, for all users alike: their topics may hold records of somebody forgotten long ago.
     """
     out = {user: Erased() for user in users}
-    _withhold(turn, set(users))
+    _withhold(turn, set(users), {pipeline.pseudonyms.of(user) for user in users})
     rows = np.array(sorted(pipeline.profiles.row_of[user] for user in out if user in pipeline.profiles.row_of), dtype=np.int64)
     for row in rows.tolist():
         erased = out[pipeline.profiles.user_of[row] or ""]
@@ -56,15 +56,15 @@ def erase(pipeline: Pipeline, users: Collection[str], turn: Turn) -> dict[str, E
     return out
 
 
-def _withhold(turn: Turn, users: set[str]) -> None:
-    """Take what speaks of users out of a turn; tombstones stay, for what they remove may be on the log."""
+def _withhold(turn: Turn, users: set[str], pseudonyms: set[str]) -> None:
+    """Take what speaks of users, by id or pseudonym, out of a turn; tombstones stay, for what they remove may be on the log."""
     keep = np.array([user not in users for user, _ in turn.scores], dtype=np.bool_)
     if not keep.all():
         turn.scores = [score for score in turn.scores if score[0] not in users]
         if turn.scored is not None:
             columns = {name: getattr(turn.scored, name)[keep] for name in ("row", "time_ms", "offset", "mark", "bins", "raw", "p")}
             turn.scored = replace(turn.scored, **columns)
-    turn.examples = [example for example in turn.examples if not (isinstance(example, Example) and example.user_id in users)]
+    turn.examples = [example for example in turn.examples if not (isinstance(example, Example) and example.user in pseudonyms)]
     turn.triggers = [trigger for trigger in turn.triggers if trigger[0] not in users]
     turn.changes = [change for change in turn.changes if change[1] is None or _user_of(change) not in users]
 
