@@ -145,6 +145,50 @@ def test_an_audience_holds_hashes_of_those_who_agreed_and_of_nobody_else(folder:
     assert listed == sorted(sha256(user.encode()).hexdigest() for user in agreed[1:])
 
 
+def test_a_customer_list_joins_those_who_agreed_with_what_a_file_says_of_them_and_shows_nothing_of_it(folder: Path, command: Command, tmp_path: Path) -> None:
+    members = command("segments", "members", "regulars")[1].splitlines()
+    agreed = [user for user in members if json.loads(command("profile", user, "--json")[1])["consent"]["state"] == "granted"]
+    crm = tmp_path / "crm.csv"
+    wrong = agreed[0]
+    lines = [f"{user},{user}@Planted.example,{'030 7777' if user == wrong else f'+49 30 1{number:06}'}" for number, user in enumerate(members)]
+    crm.write_text("\n".join(["user_id,email,phone", *lines]) + "\n")
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.suffix != ".db"}
+    code, out, told = command("segments", "export", "regulars", "--identifiers", crm, "--platform", "meta", "--to", tmp_path / "meta.csv")
+    assert (code, out) == (0, "")
+    count, to = len(agreed), tmp_path / "meta.csv"
+    assert told.splitlines() == [
+        f"{crm}, line {members.index(wrong) + 2}: phone is no phone number with the code of its country: write one such as +49 30 1234567",
+        f"{count} of {len(members)} members have agreed, {count} of them are in {crm} and are written to {to} ({count} lines); values left out: 1",
+    ]
+    head, *rows = (tmp_path / "meta.csv").read_text().splitlines()
+    assert head == "extern_id,email,phone"
+    assert {row.split(",")[0] for row in rows} == {sha256(user.encode()).hexdigest() for user in agreed}
+    assert {row.split(",")[1] for row in rows} == {sha256(f"{user}@planted.example".encode()).hexdigest() for user in agreed}
+    command("segments", "export", "regulars", "--identifiers", crm, "--platform", "google", "--to", tmp_path / "google.jsonl", "--format", "jsonl")
+    listed = [json.loads(line) for line in (tmp_path / "google.jsonl").read_text().splitlines()]
+    assert {record["Email"] for record in listed} == {sha256(f"{user}@planted.example".encode()).hexdigest() for user in agreed}
+    assert sum("Phone" in record for record in listed) == count - 1
+    written = [told, (tmp_path / "meta.csv").read_text(), (tmp_path / "google.jsonl").read_text(), (folder / "shop.db").read_bytes().decode("latin-1")]
+    assert [text for text in written if "lanted" in text or "7777" in text] == []
+    assert {path: path.read_bytes() for path in folder.iterdir() if path.suffix != ".db"} == before
+
+
+def test_a_customer_list_that_cannot_be_made_leaves_no_file(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "crm.csv").write_text("user_id,mail\nu1,planted@x.example\n")
+    asked = ("segments", "export", "regulars", "--to", tmp_path / "list.csv", "--platform", "google")
+    code, _, told = command(*asked, "--identifiers", tmp_path / "crm.csv")
+    assert code == 1
+    assert "'mail' is no identifier that is known here" in told
+    assert f"{tmp_path / 'crm.csv'}, line 1" in told
+    assert "planted" not in told
+    code, _, told = command(*asked, "--identifiers", tmp_path / "nowhere.csv")
+    assert (code, "cannot be read: No such file" in told) == (1, True)
+    code, _, told = command(*asked)
+    assert code == 2
+    assert "go together" in told
+    assert not (tmp_path / "list.csv").exists()
+
+
 def test_a_portrait_is_told_in_words_and_fits_its_schema(folder: Path, command: Command) -> None:
     users = command("segments", "members", "regulars")[1].splitlines()
     for user in users[:3]:
@@ -181,6 +225,6 @@ def test_without_any_configured_it_says_where_they_belong(command: Command, tmp_
 
 
 def test_identifiers_are_hashed_without_blanks_and_in_small_letters() -> None:
-    from worker.service.audience import hashed
+    from worker.service.audience import Audience
 
-    assert hashed(" Anna@Example.com\n") == sha256(b"anna@example.com").hexdigest()
+    assert Audience(frozenset({" Anna@Example.com\n"}), 1).hashes == [sha256(b"anna@example.com").hexdigest()]

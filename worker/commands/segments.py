@@ -95,7 +95,16 @@ def try_segments(
 def export(
     segment: SegmentArgument,
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Write the audience here; - is standard output.")],
-    form: Annotated[Literal["csv", "jsonl"], typer.Option("--format", help="One column with a head, or one JSON object a line.")] = "csv",
+    identifiers: Annotated[
+        Path | None,
+        typer.Option(
+            "--identifiers",
+            metavar="FILE",
+            help="CSV with a head, or JSON lines: user_id, and email, phone, first_name, last_name, country, zip or mobile_id; - is standard input.",
+        ),
+    ] = None,
+    platform: Annotated[Literal["google", "meta"] | None, typer.Option("--platform", help="Whose customer list to write; needs --identifiers.")] = None,
+    form: Annotated[Literal["csv", "jsonl"], typer.Option("--format", help="CSV with a head, or one JSON object a line.")] = "csv",
     embedded: EmbeddedOption = None,
     bootstrap: BootstrapOption = None,
     config: ConfigOption = None,
@@ -103,23 +112,23 @@ def export(
 ) -> None:
     """Write a segment's members for an advertising platform, as hashes, and only those whose consent is granted.
 
-    An identifier is taken without blanks around it and in small letters, and hashed with SHA-256: what platforms match when user ids are e-mail addresses.
+    With --identifiers, members are looked up in that file, and what it says of them is written as the platform's documentation wants it and hashed;
+    nothing else of the file is kept or shown. Without, the user id itself is hashed (SHA-256), without blanks around it and in small letters: what
+    platforms match when user ids are e-mail addresses.
     """
-    import orjson
-
-    from worker.commands.replay_files import output
+    from worker.commands.customer_lists import customers, members_alone, write_list
     from worker.service.audience import audience_of
     from worker.service.topics import open_existing
 
+    if (identifiers is None) != (platform is None):
+        raise typer.BadParameter("--identifiers and --platform go together: the file says who is who, the platform how that is written")
     settings = _settings(embedded, bootstrap, config, assignments, segment)
     with closing(open_existing(settings)) as log:
         audience = audience_of(log, settings, segment)
-    with output(to) as file:
-        if form == "csv":
-            file.write(b"hashed_id\n")
-        for hashed in audience.hashes:
-            file.write((hashed.encode() if form == "csv" else orjson.dumps({"hashed_id": hashed})) + b"\n")
-    typer.echo(f"{len(audience.hashes):,} of {audience.members:,} members have agreed and are written to {to}", err=True)
+    listed = members_alone(audience) if identifiers is None or platform is None else customers(audience, identifiers, platform)
+    write_list(listed, to, form)
+    for line in listed.told(to):
+        typer.echo(line, err=True)
 
 
 def _settings(embedded: str | None, bootstrap: str | None, config: Path | None, assignments: list[str] | None, segment: str | None = None) -> Settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -14,16 +13,22 @@ from worker.core.action.portraits import interests
 from worker.core.action.state import interests_of
 from worker.core.action.state import read as read_action
 from worker.log.contract import Log
+from worker.service.identifiers.platforms import hashed
 from worker.service.scores import latest_scores
 from worker.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """The identifiers of those members who agreed, in the order of their hashes, and how many members there are."""
+    """The ids of those members who agreed, and how many members there are."""
 
-    hashes: tuple[str, ...]
+    agreed: frozenset[str]
     members: int
+
+    @property
+    def hashes(self) -> list[str]:
+        """The hashed ids, in the order of the hashes, which says nothing of users."""
+        return sorted(hashed(user.strip().lower()) for user in self.agreed)
 
 
 def memberships(log: Log, settings: Settings) -> Iterator[dict[str, Any]]:
@@ -40,13 +45,7 @@ def members_of(log: Log, settings: Settings, segment: str) -> list[dict[str, Any
 def audience_of(log: Log, settings: Settings, segment: str) -> Audience:
     """The audience of a segment: members whose consent is granted and who are not on the suppression list."""
     members = {str(record["user_id"]) for record in members_of(log, settings, segment)}
-    agreed = members & _agreed(log, settings) - set(settings.action.suppressed)
-    return Audience(tuple(sorted(hashed(user) for user in agreed)), len(members))
-
-
-def hashed(identifier: str) -> str:
-    """An identifier as advertising platforms match it: SHA-256, in hexadecimal, of the text without blanks around it and in small letters."""
-    return sha256(identifier.strip().lower().encode()).hexdigest()
+    return Audience(frozenset(members & _agreed(log, settings) - set(settings.action.suppressed)), len(members))
 
 
 def _agreed(log: Log, settings: Settings) -> set[str]:
