@@ -23,12 +23,13 @@ MAY_IMPORT = {
     "log": {"log", "errors"},
     "kafka_settings": {"core", "log", "errors"},
     "endpoint_settings": {"kafka_settings", "core", "errors"},
-    "delivery_settings": {"delivery", "kafka_settings", "core", "errors"},
+    "destination": {"destination", "errors"},
+    "delivery_settings": {"destination", "kafka_settings", "core", "errors"},
     "privacy_settings": {"kafka_settings", "core", "errors"},
     "settings": {"kafka_settings", "endpoint_settings", "delivery_settings", "privacy_settings", "core", "errors"},
     "configuration": {"configuration", "settings", "core", "errors"},
     "service": {"service", "log", "settings", "core", "errors"},
-    "delivery": {"delivery", "delivery_settings", "service", "log", "settings", "core", "errors"},
+    "delivery": {"delivery", "delivery_settings", "destination", "service", "log", "settings", "core", "errors"},
 }
 TOP_FLOOR = {"commands", "__main__"}
 CORE_LIBRARIES = {"numpy", "orjson", "river", "pydantic", "holidays"}
@@ -163,6 +164,8 @@ def test_imports_point_down_only() -> None:
         ("service", "from worker.commands.app import app"),
         ("service", "from worker.configuration import load"),
         ("settings", "from worker.configuration import load"),
+        ("delivery_settings", "from worker.delivery.role import Deliveries"),
+        ("destination", "from worker.service.clock import Clock"),
         ("demo", "from worker.commands import app"),
     ],
 )

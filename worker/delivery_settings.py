@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from worker.core.settings import Positive, Section, written
-from worker.delivery.request.forms import BODY_VALUES, HEADER_VALUES, TRIGGER_VALUES
-from worker.delivery.request.secrets import keys_of, token_of
-from worker.delivery.request.templates import json_template, text_template
-from worker.delivery.sending.addresses import Network, is_private_literal
+from worker.destination.addresses import Network, is_private_literal
+from worker.destination.forms import BODY_VALUES, HEADER_VALUES, TRIGGER_VALUES
+from worker.destination.secrets import keys_of, token_of
+from worker.destination.templates import json_template, text_template
 from worker.kafka_settings import SECRET
 
 _RULE = re.compile(r"[a-z][a-z0-9_]{0,31}")

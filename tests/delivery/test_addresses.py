@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.delivery.receivers import receiver
-from worker.delivery.sending.addresses import AddressRefused, checked_addresses, is_private_literal, may_call
 from worker.delivery.sending.exchange import Exchange
+from worker.delivery.sending.lookup import AddressRefused, checked_addresses
+from worker.destination.addresses import is_private_literal, may_call
 
 REFUSED = """127.0.0.1 127.255.255.254 0.0.0.0 10.0.0.1 172.16.0.1 172.31.255.255 192.168.1.1 169.254.169.254 169.254.0.1 100.64.0.1 100.100.100.200
     168.63.129.16 192.0.0.192 192.0.2.1 198.18.0.1 198.51.100.7 203.0.113.9 224.0.0.1 233.252.0.1 239.1.1.1 240.0.0.1 255.255.255.255

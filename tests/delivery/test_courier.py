@@ -11,8 +11,8 @@ import pytest
 from tests.delivery.receivers import Received, Reply, receiver, unused_port
 from tests.delivery.stand import Stand, destination, numbers
 from tests.delivery.triggers import secret_of
-from worker.delivery.request.secrets import keys_of
 from worker.delivery.request.signature import signature
+from worker.destination.secrets import keys_of
 from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull, MemberReplaced
 

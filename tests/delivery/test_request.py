@@ -13,11 +13,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.delivery.triggers import NOW_MS, secret_of, trigger
-from worker.delivery.request.secrets import Secret, keys_of, token_of
+from worker.delivery.request.secrets import Secret
 from worker.delivery.request.signature import signature
-from worker.delivery.request.templates import json_template, text_template
 from worker.delivery.request.writing import Writer
 from worker.delivery_settings import DestinationSettings
+from worker.destination.secrets import keys_of, token_of
+from worker.destination.templates import json_template, text_template
 
 SCHEMAS = Path(__file__).parents[2] / "schemas" / "sent"
 FORMS = ("webhook", "braze", "klaviyo")

@@ -11,7 +11,7 @@ from tests.delivery.triggers import secret_of
 from tests.deploy.helm import Helm
 from tests.deploy.test_chart import ALL_ON
 from worker.configuration import load
-from worker.delivery.sending.addresses import may_call
+from worker.destination.addresses import may_call
 
 FILES = "/etc/clickscore/destinations"
 CONFIG = f'[destinations.shop]\nurl = "https://shop.example/"\nsecret_file = "{FILES}/shop"\n'

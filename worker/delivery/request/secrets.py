@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
-
-from worker.delivery.request.signature import secret_bytes
-
-NO_HEADER = re.compile(r"[^\x20-\x7e]")  # what no header's value may hold
 
 Value = TypeVar("Value")
 
@@ -49,19 +44,3 @@ class Secret(Generic[Value]):
             return ()
         status = self._path.stat()
         return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def keys_of(text: str) -> list[bytes]:
-    """The keys of secrets with white space between them. Raises ValueError, also where there is none."""
-    keys = [secret_bytes(secret) for secret in text.split()]
-    if not keys:
-        raise ValueError("there is no secret in it")
-    return keys
-
-
-def token_of(text: str) -> str:
-    """A token without the white space around it. Raises ValueError for what no header could carry."""
-    token = text.strip()
-    if NO_HEADER.search(token):
-        raise ValueError("a token is one line of plain letters, digits and signs")
-    return token

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 import orjson
 
 from worker.delivery.reading.trigger import Trigger
-from worker.delivery.request.forms import BODY_VALUES, FORMS, HEADER_VALUES, TRIGGER_VALUES
-from worker.delivery.request.secrets import NO_HEADER, Secret, keys_of, token_of
+from worker.delivery.request.secrets import Secret
 from worker.delivery.request.signature import signature
-from worker.delivery.request.templates import json_template, text_template
 from worker.delivery_settings import DestinationSettings
+from worker.destination.forms import BODY_VALUES, FORMS, HEADER_VALUES, TRIGGER_VALUES
+from worker.destination.secrets import NO_HEADER, keys_of, token_of
+from worker.destination.templates import json_template, text_template
 
 
 class Request(NamedTuple):

@@ -18,8 +18,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from worker import __version__
-from worker.delivery.sending.addresses import AddressRefused, Lookup, Network, checked_addresses, system_lookup
 from worker.delivery.sending.answers import Answer
+from worker.delivery.sending.lookup import AddressRefused, Lookup, checked_addresses, system_lookup
+from worker.destination.addresses import Network
 
 BODY_BYTES = 65_536  # of an answer's body: what is longer ends the connection
 IDLE_S, OLDEST_S = 20.0, 300.0  # a kept connection: many servers close after 30 s; names are looked up again after 5 min
