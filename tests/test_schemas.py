@@ -39,8 +39,8 @@ def examples(kind: str, name: str = "*") -> list[Any]:
 
 def test_every_record_that_crosses_a_topic_has_a_schema_and_both_kinds_of_examples() -> None:
     assert [
-        *("action", "deadletter", "decision", "event", "example", "label", "model", "partition", "portrait", "privacy", "profile", "receipt"),
-        *("score", "segment", "tally", "totals", "trigger"),
+        *("action", "deadletter", "decision", "event", "example", "label", "model", "partition", "portrait", "privacy", "profile", "receipt", "relearn"),
+        *("score", "segment", "suppression", "tally", "totals", "trigger"),
     ] == NAMES
     for kind in ("valid", "invalid"):
         assert sorted({path.parts[-3] for path in (SCHEMAS / "examples").glob(f"*/{kind}/*.json")}) == NAMES

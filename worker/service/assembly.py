@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Protocol
 
 from worker.log.contract import Log
@@ -15,6 +16,8 @@ from worker.service.loop import Deliveries, Loop, Stop
 from worker.service.memory import collect_rarely
 from worker.service.models import Models
 from worker.service.patience import Patience
+from worker.service.privacy.erasures import Erasures
+from worker.service.privacy.sweeping import sweep
 from worker.service.scorer import Scorer
 from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.logging import open_logger
@@ -45,7 +48,8 @@ def build_loop(log: Log, settings: Settings, clock: Clock, happened: Happenings,
     if "scorer" in service.roles:
         models = Models(log, settings, happened, patience)
         turns = patience.call("join", lambda: log.turns(service.group, [topics.events], member, on_gap=settings.kafka.on_gap))
-        scorer = Scorer(log, turns, models, settings, clock, happened, patience)
+        erasures = Erasures(log, settings, clock, happened, patience) if settings.privacy.key else None
+        scorer = Scorer(log, turns, models, settings, clock, happened, patience, erasures)
     if "trainer" in service.roles:
         group = trainer_group(settings)
         learning = patience.call("join", lambda: log.turns(group, [topics.examples], member, on_gap=settings.kafka.on_gap))
@@ -98,7 +102,9 @@ def run_service(settings: Settings, serve: Serve, partitions: int | None = None,
         collect_rarely()
         if isinstance(log, EmbeddedLog):
             # scores are compacted too, but not by us at once: who follows them wants each one
-            housekeeping = Housekeeping(log, [settings.topics.profiles, settings.topics.segments, settings.topics.models], clock, happened)
+            topics = [settings.topics.profiles, settings.topics.segments, settings.topics.models]
+            sweeping = partial(sweep, log, settings, clock, happened) if settings.privacy.key else None
+            housekeeping = Housekeeping(log, topics, clock, happened, sweeping)
             housekeeping.start()
             closing.callback(housekeeping.close)
         else:

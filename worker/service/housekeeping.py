@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from worker.log.contract import Log
 from worker.log.errors import LogUnavailable
@@ -14,11 +15,13 @@ LEAST_RECORDS = 50_000  # of a topic, written since the last time: below it clea
 
 
 class Housekeeping:
-    """Cleans a topic once it has grown by half since it was last cleaned."""
+    """Cleans a topic once it has grown by half since it was last cleaned, and sweeps out erased users."""
 
-    def __init__(self, log: Log, topics: list[str], clock: Clock, happened: Happenings) -> None:
+    def __init__(self, log: Log, topics: list[str], clock: Clock, happened: Happenings, sweep: Callable[[], None] | None = None) -> None:
+        """`sweep` removes what there is of erased users, where anybody can be."""
         self._log = log
         self._topics = topics
+        self._sweep = sweep
         self._clock = clock
         self._happened = happened
         self._cleaned_at: dict[str, int] = {}  # records ever written, by topic
@@ -40,7 +43,12 @@ class Housekeeping:
             self.look()
 
     def look(self) -> None:
-        """Clean the topics that need it now."""
+        """Sweep, and clean the topics that need it now."""
+        if self._sweep:
+            try:
+                self._sweep()
+            except LogUnavailable as error:
+                self._happened.cleaning_put_off("all", error)
         for topic in self._topics:
             if self._ending.is_set():
                 return

@@ -13,20 +13,24 @@ from typing import Any
 from worker.errors import Problem
 from worker.log.contract import DAY_MS, Topic
 from worker.log.kafka.administration import Administration, NewTopic, TopicFacts
-from worker.service.topics import DEFAULT_PARTITIONS, TopicsDiffer, configure, names_of, place, spread_of, topic_plan, wrong_topics
+from worker.service.topics import DEFAULT_PARTITIONS, TopicsDiffer, configure, names_of, place, spread_of, tool, topic_plan, wrong_topics
 from worker.settings import Settings
 
 RETENTION_MS = 30 * DAY_MS  # of events, examples, triggers and dead letters: a month to find a mistake, and to score or learn its time again
 SEGMENT_BYTES = 64 * 1024 * 1024  # of compacted topics: the newest segment is not compacted, and a restart reads it whole
 EVERY_SCORE_MS = DAY_MS  # who follows every score, not the latest of each user, has this long before compaction takes the older ones
+EVERY_TRIGGER_MS = 7 * DAY_MS  # the same of who delivers triggers, or until the longest of them expires
+ERASED_WITHIN_MS = DAY_MS  # beyond those: what a tombstone covers goes with the next cleaning after it
 SAFE_COPIES, SAFE_IN_SYNC = 3, 2
-CLEANUP, RETENTION, IN_SYNC, LARGEST, SEGMENT, UNCLEAN = (
+CLEANUP, RETENTION, IN_SYNC, LARGEST, SEGMENT, UNCLEAN, EARLIEST, LATEST = (
     "cleanup.policy",
     "retention.ms",
     "min.insync.replicas",
     "max.message.bytes",
     "segment.bytes",
     "unclean.leader.election.enable",
+    "min.compaction.lag.ms",
+    "max.compaction.lag.ms",
 )
 
 _UNUSED = Problem("missing, and not needed before segments or triggers are configured", "", "clickscore topics create makes what is missing")
@@ -61,7 +65,7 @@ def kafka_plan(settings: Settings, partitions: int) -> list[NewTopic]:
 
     Events, examples, triggers and dead letters go after RETENTION_MS. Scores are compacted once they are EVERY_SCORE_MS old, so that the latest of a user is
     cheap to find, and go when the user is forgotten (profiles.time_to_live): by then they are about nobody. Profiles, segments and models are state,
-    and never go with time.
+    and never go with time. Where users can be erased (privacy.key), every topic that tombstones reach is compacted within a day, triggers too.
     """
     return [NewTopic(topic.name, topic.partitions, _made_with(topic, settings), settings.kafka.replication) for topic in topic_plan(settings, partitions)]
 
@@ -70,14 +74,26 @@ def _made_with(topic: Topic, settings: Settings) -> dict[str, str]:
     made = {CLEANUP: topic.cleanup, "delete.retention.ms": str(topic.tombstone_ms)}
     if topic.name == settings.topics.scores:
         made[RETENTION] = str(settings.profiles.time_to_live_ms)
-        made["min.compaction.lag.ms"] = str(EVERY_SCORE_MS)
     elif topic.expires:
         made[RETENTION] = str(RETENTION_MS)
+    if lag_ms := _left_alone_ms(topic, settings):
+        made[EARLIEST] = str(lag_ms)
+    if settings.privacy.key and topic.compacted and topic.name not in (settings.topics.models, settings.topics.receipts):
+        made[LATEST] = str(lag_ms + ERASED_WITHIN_MS)
     if topic.compacted:
         made[SEGMENT] = str(SEGMENT_BYTES)
     if topic.record_bytes:
         made[LARGEST] = str(topic.record_bytes)
     return made
+
+
+def _left_alone_ms(topic: Topic, settings: Settings) -> int:
+    """How long the records of a topic are not compacted, for who reads each of them."""
+    if topic.name == settings.topics.scores:
+        return EVERY_SCORE_MS
+    if topic.name == settings.topics.triggers and topic.compacted:
+        return max([EVERY_TRIGGER_MS, *(trigger.expiry_ms for trigger in settings.triggers.values())])
+    return 0
 
 
 def make_missing(cluster: Administration, settings: Settings, partitions: int | None) -> list[tuple[str, TopicFacts | None]]:
@@ -109,7 +125,7 @@ def check(cluster: Administration, settings: Settings) -> list[Checked]:
     checked = []
     for topic in topic_plan(settings, spread_of(there, settings)):
         found = facts.get(topic.name)
-        more = tuple(_unsafe(topic.name, found, settings)) if found else ()
+        more = (*_unsafe(topic.name, found, settings), *_overtaken(topic, found, settings)) if found else ()
         notes = tuple(_worth_knowing(topic, found, settings)) if found else () if wrong[topic.name] else (_UNUSED,)
         checked.append(Checked(topic.name, found, (*wrong[topic.name], *more), notes))
     return checked
@@ -126,6 +142,13 @@ def _unsafe(name: str, facts: TopicFacts, settings: Settings) -> Iterator[Proble
         yield said(f"its {UNCLEAN} is true: a broker that missed records may take over, and they are lost", f"{UNCLEAN}=false")
 
 
+def _overtaken(topic: Topic, facts: TopicFacts, settings: Settings) -> Iterator[Problem]:
+    """Triggers that compaction may take before anybody has delivered them."""
+    compacted, lag_ms = "compact" in facts.settings[CLEANUP], _left_alone_ms(topic, settings)
+    if topic.name == settings.topics.triggers and compacted and float(facts.settings.get(EARLIEST, 0)) < lag_ms:
+        yield _saying(topic.name, settings)("it may be compacted before its triggers are delivered", f"{EARLIEST}={lag_ms}")
+
+
 def _worth_knowing(topic: Topic, facts: TopicFacts, settings: Settings) -> Iterator[Problem]:
     said = _saying(topic.name, settings)
     if facts.replication < SAFE_COPIES:
@@ -134,6 +157,16 @@ def _worth_knowing(topic: Topic, facts: TopicFacts, settings: Settings) -> Itera
     kept_ms = float(facts.settings[RETENTION])
     if topic.expires and 0 <= kept_ms < DAY_MS:
         yield said("it keeps records for less than a day: a worker that is away for longer misses some", f"{RETENTION}={RETENTION_MS}")
+    made = _made_with(topic, settings)
+    if settings.privacy.key and topic.compacted and "compact" not in facts.settings[CLEANUP]:
+        todo = tool(
+            settings,
+            "kafka-configs",
+            f"--alter --entity-type topics --entity-name {topic.name} --add-config {EARLIEST}={made[EARLIEST]},{CLEANUP}=[{topic.cleanup}]",
+        )
+        yield Problem("its records of an erased user go with its retention, not before", f"{place(settings)}, topic {topic.name}", todo)
+    elif LATEST in made and float(facts.settings.get(LATEST, inf)) > 2 * float(made[LATEST]):
+        yield said("its records of an erased user may stay long after the tombstone that covers them", f"{LATEST}={made[LATEST]}")
     segment = float(facts.settings.get(SEGMENT, inf))
     if topic.cleanup == "compact" and segment > 4 * SEGMENT_BYTES:
         yield said(

@@ -78,6 +78,12 @@ class Likeliest:
         lists, self._number = self._joined(*self._state, self._targets), 0
         self._state = {name: {user: likely for user, likely in kept.items() if likely.partition in partitions} for name, kept in lists.items()}, ()
 
+    def forget(self, users: Collection[str]) -> None:
+        """Forget these users."""
+        if users:
+            lists, self._number = self._joined(*self._state, self._targets), 0
+            self._state = {name: {user: likely for user, likely in kept.items() if user not in users} for name, kept in lists.items()}, ()
+
     def _joined(self, lists: Lists, waiting: Sequence[_Scores], names: Collection[str]) -> dict[str, dict[str, Likely]]:
         """The lists of these targets with what waits: of each user the last score counts."""
         if not waiting:

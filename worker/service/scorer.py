@@ -3,7 +3,7 @@
 A turn reads top to bottom in Scorer._turn():
     1 poll, until the turn is full or its oldest event has waited long enough
     2 drop the state of partitions that were lost, restore that of those that were gained
-    3 each partition through its pipeline, with the scorecards of now; a partition without input grows older
+    3 each partition through its pipeline, with the scorecards of now; a partition without input grows older; requests to be forgotten are carried out
     4 send everything, 5 commit it with the positions; only then is it counted
 A pipeline that has worked on a turn is ahead of the log until that commit. Where it cannot be made, all pipelines are dropped and restored.
 """
@@ -26,6 +26,7 @@ from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
 from worker.service.models import Models
 from worker.service.patience import Patience
+from worker.service.privacy.erasures import Erasures
 from worker.service.restore import restored_pipeline
 from worker.service.telemetry.committed import Committed
 from worker.service.telemetry.happenings import Happenings
@@ -42,7 +43,18 @@ AGE_WRITTEN_EVERY_S = 60.0  # when nothing but its age has changed
 class Scorer:
     """The scoring member of one process. For one thread."""
 
-    def __init__(self, log: Log, turns: Turns, models: Models, settings: Settings, clock: Clock, happened: Happenings, patience: Patience) -> None:
+    def __init__(
+        self,
+        log: Log,
+        turns: Turns,
+        models: Models,
+        settings: Settings,
+        clock: Clock,
+        happened: Happenings,
+        patience: Patience,
+        erasures: Erasures | None = None,
+    ) -> None:
+        """Without `erasures` nobody can be forgotten by request, and no request is read."""
         self._log = log
         self._turns = turns
         self._models = models
@@ -50,6 +62,7 @@ class Scorer:
         self._clock = clock
         self._happened = happened
         self._patience = patience
+        self._erasures = erasures
         self._topics = settings.topics
         self._every = settings.service.emission == "every"
         self._example_partition = target_partitions(settings)
@@ -69,6 +82,8 @@ class Scorer:
         except Fenced as error:
             self._turns.abort()
             self.pipelines.clear()
+            if self._erasures:
+                self._erasures.forget()
             self._happened.turn_fenced("scorer", error)
             return True
         self._tell_lag()
@@ -123,6 +138,8 @@ class Scorer:
         )
         if letters:
             self._happened.dead_letters_written(letters)
+        if self._erasures:
+            self._erasures.committed()
         for partition, turn in turns.items():
             for outage in turn.outages:
                 self._happened.outage_found(partition, outage)
@@ -161,6 +178,8 @@ class Scorer:
         for partition in missing:
             self.pipelines[partition] = self._patience.call("restore", self._restore, partition)
             self._aged_s[partition] = self._written_s[partition] = self._clock.elapsed_s()
+        if self._erasures:
+            self._erasures.follow(missing, self.pipelines)
         if missing or polled.lost:
             self._happened.assignment_changed({name.partition for name in owned})
 
@@ -181,22 +200,29 @@ class Scorer:
         """The turn of each partition that has something to publish."""
         now_s, now_ms = self._clock.elapsed_s(), self._clock.now_ms()
         turns: dict[int, Turn] = {}
+        erasures = self._erasures
+        if erasures:
+            erasures.look()
         for name in sorted(self._turns.assignment()):
             partition, pipeline = name.partition, self.pipelines[name.partition]
-            records = polled.records.get(name)
+            records, due = polled.records.get(name), erasures is not None and erasures.due(partition)
             if records:
-                keyed, keyless = _told_apart(records, self._settings.events.names)
+                admitted = erasures.admitted(partition, records, pipeline) if erasures else records
+                keyed, keyless = _told_apart(admitted, self._settings.events.names)
                 turn = pipeline.turn([record.value for record in keyed], [record.offset for record in keyed], scorecards, now_ms)
                 turn.read = len(records)
+                turn.dropped["suppressed"] += len(records) - len(admitted)
                 turn.dead_letters += [DeadLetter(record.offset, record.value, "null_key", "the record has no key") for record in keyless]
                 turns[partition] = turn
                 self._newest_ms[partition] = records[-1].timestamp_ms
-            elif not full and now_s - self._aged_s[partition] >= IDLE_AFTER_S:
+            elif due or (not full and now_s - self._aged_s[partition] >= IDLE_AFTER_S):
                 turn = pipeline.idle(int((now_s - self._aged_s[partition]) * 1000), scorecards)
-                if len(turn.changes) > 1 or turn.scores or turn.examples or now_s - self._written_s[partition] >= AGE_WRITTEN_EVERY_S:
+                if due or len(turn.changes) > 1 or turn.scores or turn.examples or now_s - self._written_s[partition] >= AGE_WRITTEN_EVERY_S:
                     turns[partition] = turn
             else:
                 continue
+            if erasures and due:
+                erasures.carry_out(partition, pipeline, turn)
             self._aged_s[partition] = now_s
         return turns
 
@@ -224,6 +250,8 @@ class Scorer:
                 came = polled.records.get(TopicPartition(topics.events, partition), [])
                 send(topics.deadletter, self._letters(partition, turn.dead_letters, came))
                 reasons.update(letter.reason for letter in turn.dead_letters)
+            for topic, messages in self._erasures.messages(partition) if self._erasures else ():
+                send(topic, messages)
         return reasons
 
     def _scores(self, partition: int, turn: Turn, came: Sequence[Record]) -> list[Message]:

@@ -97,9 +97,9 @@ def place(settings: Settings) -> str:
 
 
 def names_of(settings: Settings) -> list[str]:
-    """The names of all topics of a worker."""
+    """The names of all topics of a worker; those of erasure are there only where it is possible."""
     names = settings.topics.model_dump()
-    return [names[short] for short in names if short not in ("privacy", "receipts")]
+    return [names[short] for short in names if settings.privacy.key or short not in ("privacy", "receipts")]
 
 
 def topic_plan(settings: Settings, partitions: int, event_bytes: int | None = None) -> list[Topic]:
@@ -107,17 +107,18 @@ def topic_plan(settings: Settings, partitions: int, event_bytes: int | None = No
 
     `event_bytes`: the largest record that the topic of events takes, where it is known: a dead letter of it has to find room.
     """
-    names = settings.topics
-    return [
+    names, erasing = settings.topics, bool(settings.privacy.key)
+    plan = [
         Topic(names.events, partitions),
         Topic(names.scores, partitions, "compact,delete"),
         Topic(names.profiles, partitions, "compact"),
         Topic(names.examples, len(settings.targets)),
         Topic(names.models, 1, "compact", record_bytes=SNAPSHOT_BYTES),
         Topic(names.segments, partitions, "compact"),
-        Topic(names.triggers, partitions),
+        Topic(names.triggers, partitions, "compact,delete" if erasing and settings.kafka.bootstrap else "delete"),
         Topic(names.deadletter, partitions, record_bytes=max(event_bytes or 0, EVENT_BYTES) + LETTER_HEADROOM_BYTES),
     ]
+    return [*plan, Topic(names.privacy, partitions, "compact"), Topic(names.receipts, 1, "compact")] if erasing else plan
 
 
 def wrong_topics(there: Mapping[str, Topic], settings: Settings) -> dict[str, list[Problem]]:
@@ -164,13 +165,13 @@ def _wrong(plan: Topic, topic: Topic, settings: Settings) -> Iterator[tuple[str,
     more = tool(settings, "kafka-topics", f"--alter --topic {name} --partitions {plan.partitions}")
     if name == names.examples and has < plan.partitions:
         yield f"the topic has {has} partitions for {plan.partitions} targets: each needs one of its own", more
-    elif name in (names.scores, names.profiles, names.segments, names.triggers, names.deadletter) and has != plan.partitions:
+    elif name in (names.scores, names.profiles, names.segments, names.triggers, names.deadletter, names.privacy) and has != plan.partitions:
         what = f"the topic has {has} partitions, and {names.events} has {plan.partitions}: they must be equal, for a user keeps the number"
         anew = f"{tool(settings, 'kafka-topics', f'--delete --topic {name}')} && {_command(settings)}"
         yield what, more if has < plan.partitions else f"{anew}  (what it holds is lost; or name another topic under [topics])"
-    if name in (names.profiles, names.models, names.segments) and topic.cleanup != "compact":
+    if name in (names.profiles, names.models, names.segments, names.privacy, names.receipts) and topic.cleanup != "compact":
         yield f"its cleanup.policy is {topic.cleanup}: state would be deleted with time", configure(settings, name, "cleanup.policy=compact")
-    if name in (names.events, names.examples, names.triggers) and topic.compacted:
+    if name in (names.events, names.examples, *(() if plan.compacted else (names.triggers,))) and topic.compacted:
         yield f"its cleanup.policy is {topic.cleanup}: only the last record of each key would be kept", configure(settings, name, "cleanup.policy=delete")
     if plan.record_bytes and settings.kafka.bootstrap and (topic.record_bytes or 0) < plan.record_bytes:
         todo = configure(settings, name, f"max.message.bytes={plan.record_bytes}")

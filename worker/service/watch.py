@@ -5,7 +5,7 @@ Happenings alone writes it. Values are replaced instead of being changed, so tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from worker.core.pipeline import Turn
 from worker.core.settings import TargetSettings
@@ -68,6 +68,10 @@ class Watch:
     def models_taken(self, versions: Mapping[str, str]) -> None:
         """These scorecards are in force from now on, the others stay."""
         self.models = {**self.models, **versions}
+
+    def users_erased(self, users: Collection[str]) -> None:
+        """These asked to be forgotten."""
+        self.likeliest.forget(users)
 
     def turn_committed(self, turns: Mapping[int, Turn]) -> None:
         """A turn's scores are published."""

@@ -28,7 +28,7 @@ def fits(name: str, value: bytes) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_requests_come_back_and_fit_their_schema(kind: Any) -> None:
     request = replace(REQUEST, kind=kind)
-    assert Request.decode(request.user_id.encode(), request.encode()) == request
+    assert Request.decode(request.key, request.encode()) == Request.decode(request.user_id.encode(), request.encode()) == request
     assert fits("privacy", request.encode())
 
 
@@ -41,6 +41,7 @@ def test_requests_come_back_and_fit_their_schema(kind: Any) -> None:
         ({"user_id": ""}, "user_id is not a text"),
         ({"user_id": "x" * 257}, "user_id is not a text"),
         ({"request_id": 5}, "request_id is not a text"),
+        ({"request_id": "1\n2"}, "request_id has a line feed"),
         ({"time_ms": -1}, "time_ms is -1"),
         ({"time_ms": 1.5}, "time_ms is 1.5"),
         ({"why": "so"}, "with the fields"),
@@ -54,7 +55,7 @@ def test_what_is_no_request_is_refused_with_a_reason_and_does_not_fit(changed: d
 
 
 def test_a_key_that_is_another_user_is_refused() -> None:
-    for key in (None, b"", b"somebody"):
+    for key in (None, b"", b"somebody", REQUEST.user_id.encode() + b"\nanother"):
         with pytest.raises(RequestRefused, match="key"):
             Request.decode(key, REQUEST.encode())
     for value in (b"{", b"[]", b"null"):

@@ -40,10 +40,11 @@ def erase(pipeline: Pipeline, users: Collection[str], turn: Turn) -> dict[str, E
     out = {user: Erased() for user in users}
     _withhold(turn, set(users), {pipeline.pseudonyms.of(user) for user in users})
     rows = np.array(sorted(pipeline.profiles.row_of[user] for user in out if user in pipeline.profiles.row_of), dtype=np.int64)
+    pending = np.bincount(pipeline.decisions.row[pipeline.decisions.serial > 0], minlength=len(pipeline.profiles.user_of)) if len(rows) else rows
     for row in rows.tolist():
         erased = out[pipeline.profiles.user_of[row] or ""]
         erased.profile = 1
-        erased.decisions = int(((pipeline.decisions.serial > 0) & (pipeline.decisions.row == row)).sum())
+        erased.decisions = int(pending[row])
         erased.action = int(pipeline.action is not None)
     pipeline._forget(turn, "erased", rows)
     turn.segments = [(user, value) for user, value in turn.segments if user not in out]

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from worker.core.privacy.erasure import Erased
+from worker.core.privacy.pseudonyms import Pseudonyms
 from worker.core.privacy.requests import Request
 
 SCHEMA = 1
@@ -26,11 +27,16 @@ class Receipts:
         """Raises ValueError for a key that could be guessed."""
         if len(key) < LEAST_KEY_BYTES:
             raise ValueError(f"the key has {len(key)} bytes; at least {LEAST_KEY_BYTES} are needed")
-        self._naming, self._signing = (hmac.digest(key, purpose, "sha256") for purpose in (b"clickscore pseudonym", b"clickscore receipt"))
+        self._pseudonyms = Pseudonyms(key)
+        self._signing = hmac.digest(key, b"clickscore receipt", "sha256")
 
     def pseudonym(self, user_id: str) -> str:
         """What stands for a user: 32 hexadecimal digits."""
-        return hmac.digest(self._naming, user_id.encode(), "sha256").hex()[:32]
+        return self._pseudonyms.of(user_id)
+
+    def key(self, request: Request, partition: int) -> bytes:
+        """The key of a request's receipt: a request may be one for several users, and be put to several partitions."""
+        return f"{request.request_id}/{self.pseudonym(request.user_id)}/{partition}".encode()
 
     def receipt(self, request: Request, erased: Erased, done_ms: int, partition: int, until: int) -> bytes:
         """The receipt of a request that was carried out at `done_ms`, of the turn's clock, by the owner of a partition of the input.

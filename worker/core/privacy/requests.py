@@ -1,4 +1,9 @@
-"""Requests to be forgotten (schemas/privacy.schema.json): DELETE, SUPPRESS, UNSUPPRESS, one record each, its key the user id."""
+"""Requests to be forgotten (schemas/privacy.schema.json): DELETE, SUPPRESS, UNSUPPRESS, one record each.
+
+The key is the user id, a line feed and the request's id, so that compaction cannot put one request of a user in the place of another that nobody has read.
+Who writes requests with a producer of his own may leave the rest out, for the partition to follow from the key as with events: then of two that were not
+read yet the latest alone is sure to be. Either way the answer is a tombstone under the key as it came.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +35,11 @@ class Request:
     time_ms: int  # when it was asked for
 
     @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return f"{self.user_id}\n{self.request_id}".encode()
+
+    @property
     def erases(self) -> bool:
         """Whether what is known of the user goes. SUPPRESS is no less than DELETE: of two requests for a user the first may never be read."""
         return self.kind != "UNSUPPRESS"
@@ -54,8 +64,11 @@ class Request:
         for name, most in (("user_id", MOST_USER_ID), ("request_id", 64)):
             if type(record[name]) is not str or not 1 <= len(record[name]) <= most:
                 raise RequestRefused(f"{name} is not a text of 1 to {most} characters")
+        if "\n" in record["request_id"]:
+            raise RequestRefused("request_id has a line feed")
         if type(record["time_ms"]) is not int or not 0 <= record["time_ms"] <= _LATEST_MS:
             raise RequestRefused(f"time_ms is {record['time_ms']!r:.40}, not epoch milliseconds")
-        if key != record["user_id"].encode():
-            raise RequestRefused("its key is not its user_id")
-        return cls(record["request"], record["request_id"], record["user_id"], record["time_ms"])
+        request = cls(record["request"], record["request_id"], record["user_id"], record["time_ms"])
+        if key not in (request.key, request.user_id.encode()):
+            raise RequestRefused("its key is not its user_id, nor that with a line feed and its request_id")
+        return request

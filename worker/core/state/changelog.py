@@ -1,8 +1,8 @@
 """The changelog: a partition's state as keyed records, so that whoever takes the partition over goes on where it stood.
 
-Six kinds of records, told apart by the first letter of the key: `u:` a user's profile, `a:` what segments and triggers remember of a user,
-`d:` a pending decision, `l:` the text behind a hash, `r:` what came of a rule's users, and `p:` the partition's own state (watermark, outages, events that
-wait).
+Seven kinds of records, told apart by the first letter of the key: `u:` a user's profile, `a:` what segments and triggers remember of a user,
+`d:` a pending decision, `l:` the text behind a hash, `r:` what came of a rule's users, `s:` that a user, named by a pseudonym, is suppressed, and `p:` the
+partition's own state (watermark, outages, events that wait, how far requests were carried out).
 The latest record of a key counts; a tombstone removes it.
 """
 
@@ -48,6 +48,16 @@ def decision_key(user_id: str, offset: int, mark: int) -> bytes:
     return b"d:" + user_id.encode() + f":{offset}.{mark}".encode()
 
 
+def suppression_key(pseudonym: str) -> bytes:
+    """The key of a suppression."""
+    return b"s:" + pseudonym.encode()
+
+
+def suppression_value(since_ms: int, request_id: str) -> bytes:
+    """The record of a suppression (schemas/suppression.schema.json)."""
+    return orjson.dumps({"schema": SCHEMA, "since_ms": since_ms, "request_id": request_id})
+
+
 def label_key(code: int) -> bytes:
     """The key of the text behind a hash."""
     return f"l:{code:x}".encode()
@@ -71,6 +81,7 @@ class Restored:
     partition: dict[str, Any] = field(default_factory=dict)
     totals: dict[str, Totals] = field(default_factory=dict)  # by experiment
     action: dict[str, bytes] = field(default_factory=dict)  # read where segments or triggers are configured
+    suppressed: set[str] = field(default_factory=set)  # pseudonyms
 
     def apply(self, key: bytes | None, value: bytes | None) -> None:
         """Take one changelog record, in the order of offsets."""
@@ -90,6 +101,12 @@ class Restored:
         elif kind == b"r:":
             if value is not None:
                 self._totals(name, value)
+        elif kind == b"s:":
+            if value is None:
+                self.suppressed.discard(name)
+            else:
+                self._loads(value, "a suppression")
+                self.suppressed.add(name)
         elif kind == PARTITION_KEY:
             self._partition(value)
         else:
@@ -174,6 +191,7 @@ class Restored:
             return
         try:
             sound = type(self.partition["watermark_ms"]) is int and isinstance(self.partition["outages"], dict)
+            sound = sound and type(self.partition.get("requests", 0)) is int
             for offset, waiting, seen in self.partition["held"]:
                 sound = sound and type(offset) is int and type(seen) is int and base64.b64decode(waiting, validate=True) is not None
         except (KeyError, ValueError, TypeError) as error:

@@ -30,6 +30,8 @@ class PartitionState:
         self.looks = looks
         self.labels: dict[int, str] = {}
         self.held: list[tuple[int, bytes]] = []  # offset and bytes of each event in watermark.held
+        self.requests: int | None = None  # the next offset to be read of the partition's requests to be forgotten; None where they were never followed
+        self.suppressed: set[str] = set()  # pseudonyms of users of whom nothing is to be known
 
     def learn_labels(self, labels: dict[int, str]) -> list[Change]:
         """Remember texts seen for the first time."""
@@ -49,6 +51,8 @@ class PartitionState:
         """The partition's own record."""
         held = [[offset, base64.b64encode(value).decode(), h.seen] for (offset, value), h in zip(self.held, self.watermark.held, strict=True)]
         state = {"schema": 1, "watermark_ms": self.watermark.value, "outages": self.outages.state(), "held": held, "tallies": self.looks.state()}
+        if self.requests is not None:
+            state["requests"] = self.requests
         return PARTITION_KEY, orjson.dumps(state)
 
     def profile_keys(self, user_ids: list[str]) -> list[bytes]:
@@ -82,6 +86,7 @@ class PartitionState:
     def restore(self, changelog: Restored) -> None:
         """Take over a partition's record and texts."""
         self.labels.update(changelog.labels)
+        self.suppressed = set(changelog.suppressed)
         record = changelog.partition
         if record:
             self.watermark.value = record["watermark_ms"]
@@ -95,6 +100,7 @@ class PartitionState:
             except (ValueError, TypeError) as error:
                 todo = "run the program that wrote it, or write a tombstone for this key to begin without"
                 raise StateRefused(f"the tallies of an hour cannot be read: {error}", "partition state", todo) from None
+            self.requests = record.get("requests")
             self.held = [(offset, base64.b64decode(value)) for offset, value, _ in record["held"]]
             # users and times of waiting events are read again when they are decoded; only how long they waited is state
             self.watermark.held = [Held(position, "", 0, seen) for position, (_, _, seen) in enumerate(record["held"])]

@@ -1,11 +1,13 @@
-"""Compaction and retention of an embedded log.
+"""Compaction and retention of an embedded log, and the removal of keys for good.
 
-Both go in steps of a few thousand records, each a transaction of its own, so that turns get their commits in between.
+All go in steps of a few thousand records, each a transaction of its own, so that turns get their commits in between.
 A process that dies on the way leaves a log that is right and only not as small as it could be. Freed pages are used
 again; the file itself does not shrink.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from worker.log.contract import Topic
 from worker.log.embedded.store import OFFSET_BITS, Store
@@ -19,6 +21,7 @@ INSERT INTO temp.doomed SELECT id FROM records WHERE id >= :first AND id < :end 
 _OLD_TOMBSTONES = """
 INSERT INTO temp.doomed SELECT id FROM records WHERE id >= :first AND id < :end AND value IS NULL AND timestamp_ms < :before_ms
 """
+_KEYS = "SELECT id, key, value IS NULL, timestamp_ms FROM records WHERE id >= :first AND id < :end ORDER BY id LIMIT :limit"
 # retention removes whole stretches from the old end: everything before the first record that may stay
 _FIRST_YOUNG = "SELECT min(id) FROM records WHERE id >= :first AND id < :end AND timestamp_ms >= :before_ms"
 _FIRST_WITHIN_SIZE = """
@@ -65,6 +68,36 @@ def _expire(store: Store, topic: Topic, partition_id: int, now_ms: int, *, drop_
         db.execute("UPDATE partitions SET start_offset = max(start_offset, ?) WHERE id = ?", (start, partition_id))
     gone = "INSERT INTO temp.doomed SELECT id FROM records WHERE id >= :base AND id < :base + (SELECT start_offset FROM partitions WHERE id = :partition_id)"
     return _remove(store, gone, {"base": base, "partition_id": partition_id})
+
+
+def purge(store: Store, partition_ids: list[int], named: Callable[[bytes, int], bool], covered: bool) -> int:
+    """Remove records by their keys, see EmbeddedLog.purge(). What a deletion leaves in the pages of the file is overwritten with zeros."""
+    with store.snapshot() as db:
+        db.execute("PRAGMA secure_delete = ON")
+    return sum(_purge(store, _bounds(store, partition_id), named, covered) for partition_id in partition_ids)
+
+
+def _purge(store: Store, bounds: dict[str, int], named: Callable[[bytes, int], bool], covered: bool) -> int:
+    doomed: list[int] = []
+    kept: dict[bytes, list[int]] = {}  # by key: until a tombstone is found behind them
+    position = bounds["first"]
+    while True:
+        with store.snapshot() as db:  # in steps: a long one would keep the write-ahead log from being reused
+            rows = db.execute(_KEYS, {**bounds, "first": position, "limit": STEP}).fetchall()
+        for row_id, key, tombstone, timestamp_ms in rows:
+            if key is None or not named(key, timestamp_ms):
+                continue
+            kept.setdefault(key, []).append(row_id)
+            if tombstone or not covered:
+                doomed += kept.pop(key)
+        if len(rows) < STEP:
+            break
+        position = rows[-1][0] + 1
+    removed = 0
+    for start in range(0, len(doomed), STEP):
+        with store.transaction() as db:
+            removed += db.executemany("DELETE FROM records WHERE id = ?", [(row_id,) for row_id in doomed[start : start + STEP]]).rowcount
+    return removed
 
 
 def _bounds(store: Store, partition_id: int) -> dict[str, int]:

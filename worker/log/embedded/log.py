@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from worker.log.contract import Message, OnGap, Record, Start, Tail, Topic, TopicPartition, Turns
-from worker.log.embedded.cleaner import clean
+from worker.log.embedded.cleaner import clean, purge
 from worker.log.embedded.cursor import Cursor, select
 from worker.log.embedded.group import Membership
 from worker.log.embedded.outbox import Outbox
@@ -174,6 +174,20 @@ class EmbeddedLog:
         store = self._store.again()
         try:
             return clean(store, described, ids, self._clock_ms(), drop_unread=drop_unread)
+        finally:
+            if store is not self._store:
+                store.close()
+
+    def purge(self, topic: str, named: Callable[[bytes, int], bool], *, covered: bool = True) -> int:
+        """Beyond the contract: remove records for good, those for whose key and time of writing (Unix ms) `named` says yes; returns their number.
+
+        `covered`: only what a tombstone of its key covers, the tombstone with it. No reader is waited for, and what goes is overwritten in the file.
+        Works on a connection of its own, as cleanup() does. Raises UnknownTopic, LogUnavailable.
+        """
+        ids = self._lookup(topic)[1]
+        store = self._store.again()
+        try:
+            return purge(store, ids, named, covered)
         finally:
             if store is not self._store:
                 store.close()

@@ -23,6 +23,7 @@ from worker.service.watch import Watch
 
 if TYPE_CHECKING:
     from worker.core.event_time.outage import Outage
+    from worker.core.privacy.requests import Request
 
 REPORT_EVERY_S = 10.0  # between two lines that say how it goes
 
@@ -216,6 +217,26 @@ class Happenings(LearningHappenings, DeliveryHappenings):
             self._metrics.add("deadletter_total", count, reason)
         self._sum.dead_letters += reasons
         self._log.debug("dead letters written", **reasons)
+
+    def requests_carried_out(self, partition: int, requests: Sequence[Request]) -> None:
+        """Users were forgotten, suppressed or let in again, as they asked; each request has its receipt."""
+        now_ms, kinds = self._clock.now_ms(), Counter(request.kind for request in requests)
+        for kind, count in kinds.items():
+            self._metrics.add("privacy_requests_total", count, kind)
+        for request in requests:
+            self._metrics.observe_one("privacy_request_delay_seconds", max(0, now_ms - request.time_ms) / 1000)
+        self._watch.users_erased({request.user_id for request in requests if request.erases})
+        if kinds:
+            self._log.info("requests carried out", partition=partition, **{kind.lower(): count for kind, count in kinds.items()})
+
+    def request_refused(self, partition: int, offset: int, why: str) -> None:
+        """A record among the requests is none. It stays where it is, for who has written it; nobody else will look at it again."""
+        self._metrics.add("privacy_requests_refused_total", 1)
+        self._log.warning("request refused", partition=partition, offset=offset, why=why)
+
+    def topic_swept(self, topic: str, removed: int, took_s: float) -> None:
+        """Records of erased users were removed from an embedded log."""
+        self._log.info("topic swept", topic=topic, removed=removed, took_s=round(took_s, 2))
 
     def outage_found(self, partition: int, outage: Outage) -> None:
         """The input had been away; outcomes that it cuts are void, and teach nothing."""

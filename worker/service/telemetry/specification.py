@@ -13,11 +13,13 @@ from worker.core.action.guards.guards import REASONS as GUARDS
 from worker.core.events.faults import REASONS
 from worker.core.learning.drift import FEATURES
 from worker.core.learning.window import BINS, HISTOGRAM_EDGES
+from worker.core.privacy.requests import KINDS
 
 PREFIX = "clickscore_"
 STEPS, ROLES = ("poll", "restore", "score", "send", "commit"), ("scorer", "trainer", "deliver")
-DROP_REASONS, CAUSES, OUTCOMES, GONE = ("late", "duplicate"), ("event", "silence"), ("happened", "absent"), ("expired", "evicted")
+DROP_REASONS, CAUSES, OUTCOMES, GONE = ("late", "duplicate", "suppressed"), ("event", "silence"), ("happened", "absent"), ("expired", "evicted", "erased")
 MODELS = ("published", "raw")
+REQUESTS: tuple[str, ...] = KINDS
 ARMS, KNOWN = ("treated", "holdout"), ("assigned", "judged", "converted")
 FATES = ("delivered", "refused", "expired", "failed", "unreadable")
 ANSWERS = ("delivered", "refused", "throttled", "failed")
@@ -71,6 +73,7 @@ LABELS: dict[str, Label] = {
     "known": Label("How far users are: assigned to an arm; judged, as their window has closed; converted, as they bought in it.", KNOWN),
     "segment": Label("A configured segment.", bound="the configured segments"),
     "change": Label("Whether a user came or went.", CHANGES),
+    "request": Label("What was asked for.", REQUESTS),
     "target": Label("A configured target.", bound="the configured targets"),
     "outcome": Label("Whether what the target watches for has happened.", OUTCOMES),
     "model": Label("Which probability is judged: the published one, or the raw one before calibration.", MODELS),
@@ -149,6 +152,9 @@ METRICS: tuple[Spec, ...] = (
     _gauge("scoring", "profile_bytes", "Memory of their profiles."),
     _counter("scoring", "profile_evictions_total", "Users forgotten.", "reason", reasons=GONE),
     _gauge("scoring", "pending_decisions", "Decisions whose outcome is not known yet."),
+    _counter("scoring", "privacy_requests_total", "Requests to be forgotten that were carried out, each with its receipt.", "request"),
+    _counter("scoring", "privacy_requests_refused_total", "Records among the requests to be forgotten that are none."),
+    _histogram("scoring", "privacy_request_delay_seconds", "From the time that a request names to the commit that carried it out.", WAIT_BOUNDS_S),
     # ---- segments and triggers
     _counter(
         "action",
