@@ -79,7 +79,7 @@ class Stand:
         self.name = f"{re.sub(r'[^a-z0-9]+', '-', name.lower())[:50]}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True, exist_ok=True)
         self.configuration = folder / "clickscore.toml"
-        short = ("events", "scores", "profiles", "examples", "models", "segments", "triggers", "deadletter")
+        short = ("events", "scores", "profiles", "examples", "models", "segments", "triggers", "deadletter", "privacy", "receipts")
         self.configuration.write_text(
             CONFIGURATION.format(
                 topics="\n".join(f'{one} = "{self.name}.{one}"' for one in short),

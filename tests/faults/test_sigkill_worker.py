@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -75,7 +76,7 @@ class Shopkeeper:
         assert self.nursery.stdout is not None
         return self.nursery.stdout.readline().strip()
 
-    def order(self, order: list[str] | int) -> int:
+    def order(self, order: list[str] | dict[str, Any] | int) -> int:
         assert self.nursery.stdin is not None
         self.nursery.stdin.write(json.dumps(order) + "\n")
         self.nursery.stdin.flush()
