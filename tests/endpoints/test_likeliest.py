@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -43,6 +44,26 @@ def test_no_more_are_kept_than_the_bound(worked: Shop, monkeypatch: pytest.Monke
     assert max(map(len, kept)) == 7
     scores = latest(small)  # who fell is not listed by the score before
     assert all(orjson.loads(likely.record) == scores[likely.user] for likeliest in kept for likely in likeliest)
+
+
+def test_scores_that_change_no_list_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeliest, "KEPT", 1)  # a list with room takes everybody
+    monkeypatch.setattr(likeliest, "AT_ONCE", 20)
+    held: list[tuple[str, bytes]] = []
+
+    def count(partition: int, scores: Sequence[tuple[str, bytes]], *columns: Any) -> likeliest._Scores:
+        held.extend(scores)
+        return whole(partition, scores, *columns)
+
+    whole = likeliest._Scores
+    monkeypatch.setattr(likeliest, "_Scores", count)
+    shop = Shop().work()
+    published = shop.written()[shop.settings.topics.scores]
+    assert 0 < len(held) < len(published) / 2
+    scores = latest(shop)
+    found = [likely for target in shop.settings.targets for likely in shop.watch.likeliest.top(target, 7)]
+    assert found
+    assert all(orjson.loads(likely.record) == scores[likely.user] for likely in found)
 
 
 @pytest.mark.parametrize("at_once", [1, 150])

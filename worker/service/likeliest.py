@@ -2,6 +2,7 @@
 
 A bounded list cannot know everybody: whoever was left out and whose score has not changed since is missed until the next score.
 KEPT is several times what is shown, so that this takes many who fall at once. After a restart the lists begin empty.
+Of a turn only what may change a list is held on to: to keep all records of thousands of scores for a while costs more than to look at them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from worker.core.pipeline import Turn
 from worker.core.settings import TargetSettings
 
 KEPT = 100
-AT_ONCE = 5_000  # scores that wait until the lists are made anew; after every turn of some hundred that would be half of all telemetry
+NO_FLOOR = -1.0  # of a list with room
+AT_ONCE = 1_000  # scores that wait until the lists are made anew; after every turn of some hundred that would be half of all telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,9 @@ class Likeliest:
     def __init__(self, targets: Mapping[str, TargetSettings]) -> None:
         self._targets = {name: target for name, target in targets.items() if target.enabled}
         self._state: tuple[Lists, tuple[_Scores, ...]] = ({name: {} for name in self._targets}, ())  # replaced together: a reader needs no lock
+        self._absent = np.array([target.absence for target in self._targets.values()], dtype=np.bool_)
+        self._floors = np.full(len(self._targets), NO_FLOOR)  # by target: only with a higher p anybody comes into the list
+        self._listed: set[str] = set()  # users whose every score counts: they are in a list, or wait to be
         self._number = 0  # of scores that wait
         self._now_ms = 0  # of the events: the latest time that a score speaks of
 
@@ -66,23 +71,37 @@ class Likeliest:
         if turn.scored is None or not turn.scores or not self._targets:
             return
         self._now_ms = max(self._now_ms, int(turn.scored.time_ms.max()))
+        chance = np.where(self._absent, 1.0 - turn.scored.p, turn.scored.p)
+        may_enter: list[bool] = np.any(chance > self._floors, axis=1).tolist()
+        places = [place for place, (enters, (user, _)) in enumerate(zip(may_enter, turn.scores, strict=True)) if enters or user in self._listed]
+        if not places:
+            return
+        scores = [turn.scores[place] for place in places]
+        self._listed.update(user for user, _ in scores)
         lists, waiting = self._state
-        waiting = (*waiting, _Scores(partition, turn.scores, turn.scored.time_ms, turn.scored.p))
-        self._number += len(turn.scores)
+        waiting = (*waiting, _Scores(partition, scores, turn.scored.time_ms[places], turn.scored.p[places]))
+        self._number += len(scores)
         if self._number >= AT_ONCE:
-            lists, waiting, self._number = self._joined(lists, waiting, self._targets), (), 0
-        self._state = lists, waiting
+            self._settle(self._joined(lists, waiting, self._targets))
+        else:
+            self._state = lists, waiting
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forget the users of all other partitions: another worker knows them now."""
-        lists, self._number = self._joined(*self._state, self._targets), 0
-        self._state = {name: {user: likely for user, likely in kept.items() if likely.partition in partitions} for name, kept in lists.items()}, ()
+        lists = self._joined(*self._state, self._targets)
+        self._settle({name: {user: likely for user, likely in kept.items() if likely.partition in partitions} for name, kept in lists.items()})
 
     def forget(self, users: Collection[str]) -> None:
         """Forget these users."""
         if users:
-            lists, self._number = self._joined(*self._state, self._targets), 0
-            self._state = {name: {user: likely for user, likely in kept.items() if user not in users} for name, kept in lists.items()}, ()
+            lists = self._joined(*self._state, self._targets)
+            self._settle({name: {user: likely for user, likely in kept.items() if user not in users} for name, kept in lists.items()})
+
+    def _settle(self, lists: Lists) -> None:
+        """These are the lists now, and nothing waits."""
+        self._state, self._number = (lists, ()), 0
+        self._listed = {user for kept in lists.values() for user in kept}
+        self._floors[:] = [min(likely.p for likely in kept.values()) if len(kept) >= KEPT else NO_FLOOR for kept in lists.values()]
 
     def _joined(self, lists: Lists, waiting: Sequence[_Scores], names: Collection[str]) -> dict[str, dict[str, Likely]]:
         """The lists of these targets with what waits: of each user the last score counts."""

@@ -1,8 +1,8 @@
 """The loop of one process: one thread in which the roles take turns, each for a bounded time.
 
 Scoring comes first: the scorer's turn ends when it is full or its oldest event has waited long enough, and learning gets half as much time
-again, at least LEARN_AT_LEAST_S; what is left to learn waits for the next round. After a restore the scorer has two turns before anything is
-learned. A signal is noted and acted on between turns.
+again, at least LEARN_AT_LEAST_S; what is left to learn waits for the next round. After a restore events are scored before anything is learned. A
+signal is noted and acted on between turns.
 Delivery waits for others most of its time, and has threads of its own; the loop only looks after them.
 """
 
@@ -90,8 +90,8 @@ class Loop:
         busy = False
         if self._scorer:
             busy, wait_s = self._scorer.turn(wait_s), 0.0
-            if self._scorer.restored:  # events have waited for all of it, and learning would begin with an import of most of a second
-                busy = self._scorer.turn(WAIT_S) or busy
+            if self._scorer.restored and not busy:  # events have waited for all of it, and learning would begin with an import of most of a second
+                busy = self._scorer.turn(WAIT_S)
         if self._trainers:
             budget_s = max(LEARN_AT_LEAST_S, LEARN_SHARE * (self._clock.elapsed_s() - began_s))
             busy, wait_s = self._trainers.learn(budget_s, wait_s) or busy, 0.0

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 AT_ONCE, AT_MOST_S = 6_000, 1.0  # scores, examples and records that wait, and for how long; whoever reads the metrics does not wait
 REPORT_EVERY_S = 15.0  # what sorts thousands of scores
+SIZES = ("profiles", "profile_bytes", "pending_decisions")
 OF_PARTITIONS = ("lag_records", "lag_seconds", "watermark_timestamp_seconds")
 
 
@@ -49,23 +50,22 @@ class ScoringMetrics:
         self._monitor: Monitor | None = None
         self._reported_s = clock.elapsed_s()
         self._pipelines: Mapping[int, Pipeline] = {}  # none where there was no turn since the last report
+        self._sizes: tuple[int, ...] = ()  # as of the last turn: of SIZES
+        self._reached_ms: dict[int, int] = {}  # by partition that had a turn and was not told of since: how far event time is
         self._nothing_unread_ms: dict[int, int] = {}  # by partition: when that was last so
         self._owned: frozenset[int] = frozenset()
-        self._lock = threading.Lock()  # of what waits and of the monitor
+        self._lock = threading.Lock()  # of what waits to be told and of the monitor
         self._waiting = _Waiting(clock.elapsed_s())
         metrics.before_reading(self.bring_up_to_date)
 
     def turn_committed(self, done: Committed) -> None:
         """State, examples and scores of a turn."""
-        metrics, pipelines = self._metrics, done.pipelines
-        metrics.set("profiles", sum(len(pipeline.profiles) for pipeline in pipelines.values()))
-        metrics.set("profile_bytes", sum(pipeline.profiles.bytes for pipeline in pipelines.values()))
-        metrics.set("pending_decisions", sum(len(pipeline.decisions) for pipeline in pipelines.values()))
-        for partition in done.turns:
-            reached_ms = pipelines[partition].watermark.value
-            if reached_ms >= 0:
-                metrics.set("watermark_timestamp_seconds", reached_ms / 1000, str(partition))
+        pipelines = done.pipelines
         self._pipelines = pipelines
+        sizes = [(len(one.profiles), one.profiles.bytes, len(one.decisions)) for one in pipelines.values()]
+        with self._lock:
+            self._sizes = tuple(map(sum, zip(*sizes, strict=True)))
+            self._reached_ms.update((partition, pipelines[partition].watermark.value) for partition in done.turns)
         self._wait(done)
         if self._waiting.number >= AT_ONCE:
             self.bring_up_to_date()
@@ -87,6 +87,12 @@ class ScoringMetrics:
         """Count what waits."""
         with self._lock:
             waiting, self._waiting = self._waiting, _Waiting(self._clock.elapsed_s())
+            for name, size in zip(SIZES, self._sizes, strict=False):  # none before the first turn
+                self._metrics.set(name, size)
+            reached_ms, self._reached_ms = self._reached_ms, {}
+            for partition, at_ms in reached_ms.items():
+                if at_ms >= 0 and partition in self._owned:
+                    self._metrics.set("watermark_timestamp_seconds", at_ms / 1000, str(partition))
             if waiting.scored and self._monitor:
                 self._monitor.look(waiting.scored)
             self._matured(waiting.examples)
