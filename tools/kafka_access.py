@@ -5,12 +5,15 @@ Names are those of the default settings. From here come deploy/kafka/acls.sh and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tools.yaml_text import yaml_text
 from worker.service.topics import names_of
 from worker.settings import Settings
+
+WITH_ERASURE = Settings.model_validate({"privacy": {"key": "-" * 32}})  # the lists name the topics of erasure too, for whoever sets a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ def roles(settings: Settings | None = None) -> list[Role]:
                 topic(topics.examples, "Read", "Write", *look, why="the scorer writes what the trainer learns from"),
                 topic(topics.models, "Read", "Write", *look, why="the trainer writes what the scorer reads"),
                 topic(topics.deadletter, "Write", *look, why="what cannot be read"),
+                *(_erasing(topics.privacy, topics.receipts) if settings.privacy.key else ()),
                 Access("group", group, ("Read",), "the scorers' group and positions"),
                 Access("group", f"{group}.trainer", ("Read",), "the trainers' group and positions"),
                 Access("transactional-id", f"{group}.*", ("Write", "Describe"), "one id a member and role: their names are not known beforehand"),
@@ -117,8 +121,30 @@ def roles(settings: Settings | None = None) -> list[Role]:
                 Access("transactional-id", f"{group}.deadletters.*", ("Write", "Describe"), "a batch of letters is one transaction"),
             ),
         ),
+        *([_officer(settings, others)] if settings.privacy.key else []),
         _scaler(settings),
     ]
+
+
+def _erasing(requests: str, receipts: str) -> tuple[Access, ...]:
+    """What a worker needs besides, where users can be erased."""
+    why = "requests to be forgotten are read, and answered with tombstones"
+    return (
+        Access("topic", requests, ("Read", "Write", "Describe", "DescribeConfigs"), why),
+        Access("topic", receipts, ("Read", "Write", "Describe", "DescribeConfigs"), "the scorer writes what the trainer passes over"),
+    )
+
+
+def _officer(settings: Settings, others: Callable[..., tuple[Access, ...]]) -> Role:
+    """Who asks for users to be forgotten. A scan reads every topic: clickscore-reader and the rest of the topics besides."""
+    topics, look = settings.topics, ("Describe", "DescribeConfigs")
+    access = (
+        Access("topic", topics.privacy, ("Write", *look), "requests"),
+        Access("topic", topics.receipts, ("Read", *look), "receipts"),
+        *others(topics.privacy, topics.receipts),
+        Access("transactional-id", "clickscore-append-*", ("Write", "Describe"), "requests are written all or none"),
+    )
+    return Role("clickscore-officer", "clickscore privacy: users are forgotten on request", access)
 
 
 def _scaler(settings: Settings) -> Role:
@@ -134,7 +160,7 @@ def acl_script(remark: str) -> str:
     """Commands of Kafka's own tool, one a resource."""
     head = "The least that each role needs. The arguments go to kafka-acls: acls.sh --bootstrap-server HOST:PORT --command-config FILE"
     lines = ["#!/bin/sh", f"# {remark}", f"# {head}", "set -eu"]
-    for role in roles():
+    for role in roles(WITH_ERASURE):
         lines += ["", f"# {role.does}"]
         for access in role.access:
             pattern = " --resource-pattern-type prefixed" if access.prefixed else ""
@@ -145,7 +171,7 @@ def acl_script(remark: str) -> str:
 
 def strimzi_users(remark: str) -> str:
     """KafkaUser resources: SCRAM logins whose passwords the user operator makes and keeps in Secrets of the same names."""
-    return "---\n".join(yaml_text(_user(role), "" if number else remark) for number, role in enumerate(roles()))
+    return "---\n".join(yaml_text(_user(role), "" if number else remark) for number, role in enumerate(roles(WITH_ERASURE)))
 
 
 def _user(role: Role) -> dict[str, Any]:

@@ -12,6 +12,8 @@ kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscor
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.examples --operation Read --operation Write --operation Describe --operation DescribeConfigs # the scorer writes what the trainer learns from
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.models --operation Read --operation Write --operation Describe --operation DescribeConfigs # the trainer writes what the scorer reads
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.deadletter --operation Write --operation Describe --operation DescribeConfigs # what cannot be read
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.privacy --operation Read --operation Write --operation Describe --operation DescribeConfigs # requests to be forgotten are read, and answered with tombstones
+kafka-acls "$@" --add --allow-principal User:clickscore-worker --topic clickscore.receipts --operation Read --operation Write --operation Describe --operation DescribeConfigs # the scorer writes what the trainer passes over
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --group clickscore --operation Read # the scorers' group and positions
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --group clickscore.trainer --operation Read # the trainers' group and positions
 kafka-acls "$@" --add --allow-principal User:clickscore-worker --transactional-id clickscore. --resource-pattern-type prefixed --operation Write --operation Describe # one id a member and role: their names are not known beforehand
@@ -25,6 +27,8 @@ kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clicks
 kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.privacy --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --topic clickscore.receipts --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --group clickscore.deliver. --resource-pattern-type prefixed --operation Read # a group and its positions for each destination
 kafka-acls "$@" --add --allow-principal User:clickscore-deliverer --transactional-id clickscore.deliver. --resource-pattern-type prefixed --operation Write --operation Describe # dead letters and positions are one transaction
 
@@ -37,6 +41,8 @@ kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscor
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.triggers --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.deadletter --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.privacy --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-sender --topic clickscore.receipts --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-sender --transactional-id clickscore-append- --resource-pattern-type prefixed --operation Write --operation Describe # clickscore send writes whole batches or nothing
 
 # clickscore tap, top and explain, and whoever acts on scores
@@ -48,6 +54,8 @@ kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscor
 kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickstream.events --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.privacy --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-reader --topic clickscore.receipts --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-reader --group clickscore --operation Describe # how far it is scored
 
 # clickscore deadletters replay
@@ -59,8 +67,23 @@ kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clicksc
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.triggers --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.privacy --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.receipts --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --group clickscore.deadletters --operation Read # the oldest letter that was not replayed
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --transactional-id clickscore.deadletters. --resource-pattern-type prefixed --operation Write --operation Describe # a batch of letters is one transaction
+
+# clickscore privacy: users are forgotten on request
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.privacy --operation Write --operation Describe --operation DescribeConfigs # requests
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.receipts --operation Read --operation Describe --operation DescribeConfigs # receipts
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickstream.events --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.scores --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.triggers --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.deadletter --operation Describe --operation DescribeConfigs # whether it is as it should be
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --transactional-id clickscore-append- --resource-pattern-type prefixed --operation Write --operation Describe # requests are written all or none
 
 # KEDA: reads the lag
 kafka-acls "$@" --add --allow-principal User:clickscore-scaler --topic clickstream.events --operation Describe # how far the input goes

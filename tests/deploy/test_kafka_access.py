@@ -21,7 +21,7 @@ from tests.commands.kafka_commands import SHORT, run, said
 from tests.delivery.receivers import LOOPBACK, Reply, receiver
 from tests.delivery.triggers import secret_of, trigger_value
 from tests.kafka.fixtures import GUEST, PASSWORD, SecureBroker
-from tools.kafka_access import Access, acl_script, roles, strimzi_users
+from tools.kafka_access import WITH_ERASURE, Access, acl_script, roles, strimzi_users
 from worker.configuration import load
 from worker.core.events.fields import LAST_TIME_MS
 from worker.log.contract import Log, Message
@@ -195,11 +195,11 @@ def test_with_the_list_dead_letters_go_back(ground: Ground) -> None:
 
 def test_the_script_and_the_users_say_the_same() -> None:
     script, users = acl_script("x"), strimzi_users("x")
-    for role in roles():
+    for role in roles(WITH_ERASURE):
         assert script.count(f"User:{role.name} ") == len(role.access)
         assert f"name: {role.name}\n" in users
     grants = re.findall(r"--(topic|group|transactional-id) (\S+)((?: --resource-pattern-type prefixed)?) ((?:--operation \w+ ?)+)", script)
-    assert len(grants) == sum(len(role.access) for role in roles()) == users.count("resource:")
+    assert len(grants) == sum(len(role.access) for role in roles(WITH_ERASURE)) == users.count("resource:")
     assert [name for _, name, _, _ in grants if "*" in name] == []
     assert users.count("patternType: prefix\n") == script.count("prefixed") > 0
     done = subprocess.run(["sh", "-n"], input=script, capture_output=True, text=True, check=False)

@@ -82,8 +82,6 @@ class Scorer:
         except Fenced as error:
             self._turns.abort()
             self.pipelines.clear()
-            if self._erasures:
-                self._erasures.forget()
             self._happened.turn_fenced("scorer", error)
             return True
         self._tell_lag()

@@ -14,7 +14,7 @@ from worker.errors import ClickscoreError
 from worker.log.contract import Log, Message
 from worker.log.partitioner import partition_of
 from worker.service.clock import Clock
-from worker.service.topics import MISSING, place
+from worker.service.topics import MISSING, create_topics, place
 from worker.settings import Settings
 
 AT_ONCE = 1_000  # requests in one transaction
@@ -61,14 +61,15 @@ class Asking:
     """One request for some users, and its receipts. `everywhere` puts it to every partition, for events whose producer spreads users in its own way."""
 
     def __init__(self, log: Log, settings: Settings, clock: Clock, *, everywhere: bool = False) -> None:
-        """Raises ErasureOff; ClickscoreError where the topics are missing."""
+        """An embedded log gets the topics where it has none. Raises ErasureOff; ClickscoreError where they are missing on Kafka."""
         self._log, self._settings, self._clock = log, settings, clock
         self._receipts = receipts_of(settings)
+        if not settings.kafka.bootstrap:
+            create_topics(log, settings)
         names = (settings.topics.privacy, settings.topics.receipts)
         there = log.topics(names)
         if missing := [name for name in names if name not in there]:
-            todo = "clickscore topics create makes it on Kafka; an embedded log gets it from clickscore run with privacy.key set"
-            raise ClickscoreError(MISSING, f"{place(settings)}, topic {missing[0]}", todo)
+            raise ClickscoreError(MISSING, f"{place(settings)}, topic {missing[0]}", "clickscore topics create, with privacy.key set, makes it")
         self._partitions, self._everywhere = there[settings.topics.privacy].partitions, everywhere
         self._before = log.end_offsets(settings.topics.receipts)
         self._due: set[tuple[str, str, int]] = set()  # request id, pseudonym and partition of the receipts that are not there yet

@@ -57,7 +57,10 @@ class Erasures:
     # ---- partitions come and go
 
     def follow(self, restored: Collection[int], pipelines: Mapping[int, Pipeline]) -> None:
-        """These partitions were just restored, and `pipelines` has all that are owned: go on where their state says, from the requests that wait."""
+        """These partitions were just restored, and `pipelines` has all that are owned: go on where their state says, from the requests that wait.
+
+        After a turn that was given up all are restored, and what it had carried out is read again.
+        """
         kept = pipelines.keys() - set(restored)
         if not restored and kept == self._next.keys():
             return
@@ -141,11 +144,6 @@ class Erasures:
         for partition, done in self._open.items():
             self._happened.requests_carried_out(partition, done.requests)
         self._open.clear()
-
-    def forget(self) -> None:
-        """The turn is given up: everything is read anew with the state."""
-        for known in (self._next, self._waiting, self._reached, self._open):
-            known.clear()
 
 
 def _erasable(log: Log, settings: Settings) -> list[str]:
