@@ -21,9 +21,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "drill.md"
 HEAD = """\
 # Fault drill
 
-Alerts provoked for real, with two scorers and a trainer under load ({rate:,.0f} events/s of the synthetic shop) on a real Kafka broker,
-seen firing in a real Prometheus, and seen ending when the fault was mended. Every time in the rules was a sixtieth of what it is in service,
-so that five minutes were five seconds; thresholds were those of service. Of the burn rates the quickest was watched. Ended is what then stayed quiet for 15 s.
+Alerts provoked for real, with two scorers and a trainer under load ({rate:,.0f} events/s of the synthetic shop) and a worker that delivers
+four triggers a second, on a real Kafka broker, seen firing in a real Prometheus, and seen ending when the fault was mended. Every time in the
+rules was a sixtieth of what it is in service, so that five minutes were five seconds; thresholds were those of service. Of the burn rates the
+quickest was watched. Ended is what then stayed quiet for 15 s. A trainer that starts again judges from its last published model on, so that the
+two of quality end sooner than their windows fill.
 Written by `make drill`, last on {day} ({minutes:.0f} minutes).
 
 | fault | alert | fired after | mended: | ended after |

@@ -64,6 +64,30 @@ def broker_away(stand: Stand) -> Iterator[None]:
     stand.broker.resume()
 
 
+def destination_away(stand: Stand) -> Iterator[None]:
+    """Every webhook is answered with 503."""
+    stand.receiver.failing = True
+    yield
+    stand.receiver.failing = False
+
+
+def commit_held(stand: Stand) -> Iterator[None]:
+    """Triggers wait for a destination, and as it takes them the broker answers nobody: what was delivered cannot be committed."""
+    stand.receiver.failing = True
+    stand.prometheus.unanswered({"some wait": "clickscore_delivery_queue_records > 10"}, 60)
+    stand.broker.pause()
+    stand.receiver.failing = False
+    yield
+    stand.broker.resume()
+
+
+def destination_refuses(stand: Stand) -> Iterator[None]:
+    """Every third webhook is answered with 400."""
+    stand.receiver.refusing = True
+    yield
+    stand.receiver.refusing = False
+
+
 def changelog_held(stand: Stand) -> Iterator[None]:
     """A scorer has to read its state back, and somebody holds a transaction open on the changelog."""
     held = stand.hold_transaction()
@@ -96,9 +120,17 @@ def purchases_lost(stand: Stand) -> Iterator[None]:
 FAULTS = (
     Fault("Every fifth record is no JSON", "the records are right again", ("ClickscoreDeadLetters",), poisoned),
     Fault("Scorers are stopped (SIGSTOP) for 4 of 6 s, three times", "they go on", (f"ClickscoreFreshnessBurn{QUICK}",), overloaded),
-    Fault("One of three workers is killed (SIGKILL)", "it is started again", (f"ClickscoreAvailabilityBurn{QUICK}",), one_dead),
+    Fault("One of four workers is killed (SIGKILL)", "it is started again", (f"ClickscoreAvailabilityBurn{QUICK}",), one_dead),
     Fault("All workers are killed", "they are started again", ("ClickscoreNoWorkers",), all_dead),
     Fault("The broker is stopped (SIGSTOP)", "it goes on", ("ClickscoreNoProgress",), broker_away),
+    Fault(
+        "The receiver of webhooks answers 503 to all",
+        "it takes them again",
+        ("ClickscoreDestinationAway", "ClickscoreTriggersNearExpiry"),
+        destination_away,
+    ),
+    Fault("The broker is stopped (SIGSTOP) as a destination takes what has waited", "it goes on", ("ClickscoreDeliveryStuck",), commit_held),
+    Fault("The receiver of webhooks answers 400 to every third", "it takes them again", ("ClickscoreTriggersUndelivered",), destination_refuses),
     Fault("Scorers are killed, and somebody holds a transaction open on the changelog", "it is aborted", ("ClickscoreRestoreStuck",), changelog_held),
     Fault("The trainer is killed", "it is started again", ("ClickscoreModelStale",), trainer_dead, 240),
     Fault(

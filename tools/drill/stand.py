@@ -1,7 +1,8 @@
-"""What the drill is held on: a real broker, two scorers and a trainer, a shop that sends without a pause, and a Prometheus with shortened rules."""
+"""What the drill is held on: a real broker, two scorers, a trainer and who delivers, a shop that never pauses, and a Prometheus with shortened rules."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
@@ -18,6 +19,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from tools.alerting.rules import groups
+from tools.drill.messages import SECRET, Firing, Receiver, patient_producer
 from tools.drill.scraping import Prometheus, free_port
 from tools.yaml_text import yaml_text
 from worker.demo.broker import Broker, Jars, find
@@ -41,6 +43,16 @@ log_format = "json"
 snapshot_wait = "1 s"
 [kafka]
 session_timeout = "30 s"
+[destinations.shop]
+url = "{shop}"
+secret = "{secret}"
+networks = ["127.0.0.1/32"]
+timeout = "2 s"
+[deliver] # pauses are shortened as the rules are
+backoff = "200 ms"
+longest_backoff = "2 s"
+breaker_pause = "200 ms"
+longest_breaker_pause = "5 s"
 """
 
 
@@ -50,7 +62,7 @@ class Feeder:
     def __init__(self, bootstrap: str, rate: float) -> None:
         self.rate, self.rubbish, self.without_purchases = rate, False, False
         self._events = self._stream()
-        self._producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=5, delivery_timeout_ms=5_000, request_timeout_ms=4_000, max_block_ms=1_000)
+        self._producer = patient_producer(bootstrap)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._send, daemon=True)
         self._thread.start()
@@ -77,7 +89,8 @@ class Feeder:
         """Stop sending."""
         self._over.set()
         self._thread.join()
-        self._producer.close(timeout=5)
+        with contextlib.suppress(KafkaError):  # what the broker did not take is not missed
+            self._producer.close(timeout=5)
 
 
 class Worker:
@@ -121,17 +134,18 @@ class Stand:
 
     def __enter__(self) -> Stand:
         (self.folder / "broker").mkdir(parents=True)
-        (self.folder / "clickscore.toml").write_text(CONFIGURATION)
+        self.receiver = Receiver()
+        (self.folder / "clickscore.toml").write_text(CONFIGURATION.replace("{shop}", self.receiver.url).replace("{secret}", SECRET))
         self.broker.start()
         bootstrap = self.broker.bootstrap
         line = [sys.executable, "-m", "worker", "topics", "create", "--bootstrap", bootstrap, "--partitions", str(PARTITIONS)]
         subprocess.run(line, cwd=self.folder, env=environment(), check=True, capture_output=True)
         self.scorers = [Worker(f"scorer-{number}", "scorer", bootstrap, self.folder) for number in (1, 2)]
         self.trainer = Worker("trainer-1", "trainer", bootstrap, self.folder)
-        self.workers = [*self.scorers, self.trainer]
+        self.workers = [*self.scorers, self.trainer, Worker("deliverer-1", "deliver", bootstrap, self.folder)]
         for worker in self.workers:
             worker.start()
-        self.feeder = Feeder(bootstrap, self._rate)
+        self.feeder, self.firing_triggers = Feeder(bootstrap, self._rate), Firing(bootstrap, PARTITIONS)
         targets = [f"127.0.0.1:{worker.port}" for worker in self.workers]
         self.prometheus = Prometheus(self._program, self.folder / "prometheus", targets, yaml_text(groups(SCALE)))
         self.prometheus.__enter__()
@@ -143,6 +157,8 @@ class Stand:
             worker.send(signal.SIGKILL)
         self.broker.resume()
         self.feeder.close()
+        self.firing_triggers.close()
+        self.receiver.close()
         self.broker.kill()
 
     def firing(self, alert: str) -> bool:
