@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 
 VENV := .venv
 PY := $(VENV)/bin/python
-TEST_PROCESSES := 3 # most Kafka tests wait; a file stays in one process, as each process has a broker of its own
+TEST_PROCESSES := 3 # most Kafka tests wait; a file stays in one process, as each process has a broker of its own: tests/distribution.py
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo demo-kafka test faults check bench docs lock drill audit sbom helm clean
@@ -22,7 +22,7 @@ demo-kafka: $(VENV)/.run-ready ## the same shop on a real Kafka broker; a worker
 	@$(VENV)/bin/clickscore demo --kafka
 
 test: $(VENV)/.test-ready ## all tests, in three processes; fails below 95 % line coverage of worker/core; PYTEST_ARGS="-n 0 tests/core" runs a part in one
-	@$(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=95 $(PYTEST_ARGS)
 
 faults: $(VENV)/.test-ready ## every fault of docs/faults.md on a real Kafka, some 20 min; CASES=zombie runs a part, FAULT_SEED=7 repeats
 	@$(PY) -m tests.faults.matrix

@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.machine", "tests.kafka.fixtures"]
+pytest_plugins = ["tests.machine", "tests.measured", "tests.distribution", "tests.kafka.fixtures"]
 
 # A slow machine is not a fault: no test of this project asserts on speed.
 settings.register_profile("clickscore", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)

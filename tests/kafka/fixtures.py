@@ -7,11 +7,16 @@ Where no broker can be had, tests/machine.py says so. A broker that is there and
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -27,6 +32,7 @@ IMPATIENT = {
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    "metadata.max.idle.interval.ms": "0",  # no record twice a second that says that nothing happened: a third of what an idle broker takes
 }
 
 BOSS, GUEST, PASSWORD = "boss", "guest", "to-be-or-not"  # users of secure_broker
@@ -49,8 +55,49 @@ def broker_source(pytestconfig: pytest.Config) -> Jars | Image:
     return source
 
 
+class Formatted:
+    """Data folders as Kafka's StorageTool leaves them, which costs a second of the processor each time: formatted once in a test run, then copied.
+
+    What is in one depends on the users who may log in alone. All brokers of a run have one cluster id therefore; no two of them know of each other.
+    """
+
+    FILES = ("meta.properties", "bootstrap.checkpoint")
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def give(self, broker: Broker, options: BrokerOptions) -> None:
+        """Put the files where the broker looks for them before its first start; nothing where none of this kind was kept yet."""
+        with suppress(FileNotFoundError):
+            shutil.copytree(self._place(options), broker.folder / "data")
+
+    def keep(self, broker: Broker, options: BrokerOptions) -> None:
+        """Keep those of a broker that has started. Other processes of the run may do so at the same time: whoever is first has it."""
+        place = self._place(options)
+        if place.exists():
+            return
+        self._folder.mkdir(exist_ok=True)
+        part = Path(tempfile.mkdtemp(dir=self._folder))
+        for name in self.FILES:
+            shutil.copy(broker.folder / "data" / name, part)
+        try:
+            part.rename(place)
+        except OSError:
+            shutil.rmtree(part)
+
+    def _place(self, options: BrokerOptions) -> Path:
+        return self._folder / f"of-{hashlib.sha256(repr(options.scram_credentials).encode()).hexdigest()[:16]}"
+
+
 @pytest.fixture(scope="session")
-def start_broker(tmp_path_factory: pytest.TempPathFactory, broker_source: Jars | Image) -> Iterator[StartBroker]:
+def formatted(tmp_path_factory: pytest.TempPathFactory) -> Formatted:
+    """Of all processes of this run together."""
+    own = tmp_path_factory.getbasetemp()
+    return Formatted((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "formatted")
+
+
+@pytest.fixture(scope="session")
+def start_broker(tmp_path_factory: pytest.TempPathFactory, broker_source: Jars | Image, formatted: Formatted) -> Iterator[StartBroker]:
     """Starts one more broker of ours, with BrokerOptions or without; all are killed at the end of the run, those that are needed shorter by their test."""
     started: list[Broker] = []
 
@@ -59,7 +106,9 @@ def start_broker(tmp_path_factory: pytest.TempPathFactory, broker_source: Jars |
         impatient = replace(options, properties={**IMPATIENT, **options.properties}, short_lived=True)
         broker = Broker(broker_source, tmp_path_factory.mktemp("broker"), impatient)
         started.append(broker)
+        formatted.give(broker, impatient)
         broker.start()
+        formatted.keep(broker, impatient)
         return broker
 
     yield start
