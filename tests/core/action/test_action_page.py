@@ -13,7 +13,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "action.md").read_text(encoding="ut
 
 
 def test_the_page_lists_every_field_with_its_type_and_meaning() -> None:
-    listed = dict(re.findall(r"^\| `([\w.]+)` \| (.*) \|$", PAGE, re.MULTILINE))
+    listed = dict(re.findall(r"^\| `([\w.]+)` \| (\w+ \| [^|]*) \|$", PAGE, re.MULTILINE))
     assert listed.pop("segments.NAME").startswith("flag")
     fields = Portraits(["TARGET"], Stages(1, 2, 3)).fields
     assert listed == {name: f"{field.type} | {field.meaning}" for name, field in fields.items()}

@@ -11,6 +11,7 @@ from worker.core.action.guards.guards import Limits, Rule
 from worker.core.action.guards.local_time import zone_named
 from worker.core.action.language.expressions import ExpressionError, Tree, Type, Value, names_in, parse
 from worker.core.action.portraits.fields import Portraits, Stages
+from worker.core.action.portraits.interests import Wanted
 from worker.core.action.settings import ActionSettings, SegmentSettings, TriggerSettings, minute_of
 from worker.core.events.hashing import stable_hash
 from worker.core.settings import TargetSettings
@@ -42,6 +43,17 @@ class Plan:
     limits: Limits
     zone: ZoneInfo
     zone_of_country: dict[int, ZoneInfo]  # by hash
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The fields that any line names."""
+        return frozenset(name for latch in (*self.segments, *self.latches) for tree in (latch.when, latch.stay) for name in names_in(tree))
+
+    @property
+    def wanted(self) -> Wanted:
+        """What of interests has to be known at every score."""
+        reads = self.reads
+        return Wanted(not reads.isdisjoint(("favourite_category", "favourite_share")), "usual_hour" in reads)
 
     @property
     def experiments(self) -> list[Experiment]:

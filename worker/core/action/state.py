@@ -14,13 +14,13 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from worker.core.action.crossings.latches import bits_of, names_of
 from worker.core.action.guards.guards import Held, Memory
 from worker.core.action.portraits import interests
 from worker.core.state.sparse_rows import dense, is_sound, sparse
 from worker.core.uplift.assignments import Assignment
 
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 SCHEMA = 1
 TEXTS_KEPT = 10_000
@@ -142,23 +142,3 @@ def _guards(memory: Memory) -> bytes:
     if memory.assigned:
         told["assigned"] = [assignment.record() for assignment in memory.assigned]
     return orjson.dumps(told)[1:-1]
-
-
-def names_of(names: Sequence[str], bits: int) -> list[str]:
-    """The names whose bits are set."""
-    return [name for number, name in enumerate(names) if bits >> number & 1]
-
-
-def bits_of(names: Sequence[str], chosen: Sequence[str]) -> int:
-    """The bits of the chosen names."""
-    return sum(1 << number for number, name in enumerate(names) if name in chosen)
-
-
-def flags_of(bits: Ints, count: int) -> Flags:
-    """The bits (n) of `count` latches as flags, count x n."""
-    return np.asarray(bits >> np.arange(count)[:, None] & 1, dtype=np.bool_)
-
-
-def packed(flags: Flags) -> Ints:
-    """Flags of latches, L x n, as bits (n)."""
-    return np.asarray((flags.astype(np.int64) << np.arange(len(flags))[:, None]).sum(axis=0), dtype=np.int64)

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from worker.core.action.crossings.crossings import Crossings, Outcome, Scene
 from worker.core.action.crossings.latches import Followed as Latched
-from worker.core.action.crossings.latches import Users
-from worker.core.action.language.evaluation import evaluate
-from worker.core.action.plan import Latch, Plan
+from worker.core.action.crossings.latches import Users, flags_of, names_of
+from worker.core.action.crossings.lines import Lines
+from worker.core.action.plan import Plan
 from worker.core.action.portraits.fields import Moments
-from worker.core.action.portraits.moments import Followed, Turned, born, decided_ms, follow_events, of_scores, score_ids
+from worker.core.action.portraits.moments import Turned, born, decided_ms, follow_events, of_scores, score_ids
 from worker.core.action.records import Because, segment_record
-from worker.core.action.state import ActionState, Remembered, action_key, flags_of, names_of, packed
+from worker.core.action.state import ActionState, Remembered, action_key
 from worker.core.profiles import layout as at
 from worker.core.profiles.profiles import Profiles
 from worker.core.scoring.scorecard import Scorecards
@@ -59,54 +59,45 @@ class Action:
         self.state = ActionState([latch.name for latch in plan.segments], {latch.name: latch.mark for latch in plan.latches})
         self.types = plan.portraits.types(self.state.segments)
         self.crossings = Crossings(plan, self.state, partition)
-        self._touched: set[int] = set()
+        self._lines, self._rules = (Lines(latches, plan.portraits) for latches in (plan.segments, plan.latches))
+        self._wanted = plan.wanted
+        self._named = [(name, number) for number, name in enumerate(self.state.segments) if f"segments.{name}" in plan.reads]
+        self._touched: list[Ints] = []  # rows
 
     def take(self, turned: Turned, profiles: Profiles, labels: Mapping[int, str], cards: Scorecards) -> Acted:
         """Work on a turn after its scores."""
         state, scored = self.state, turned.scored
         state.reserve(len(profiles.rows))
-        followed = follow_events(state, turned)
+        followed = follow_events(state, turned, self._wanted)
         moments = of_scores(turned, followed, cards, self.absent)
         new = born(turned, moments.profile)
 
         out = Acted()
         users = Users(scored.row, new)
-        moments.segments = self._segments(out, turned, moments, users, new, profiles, labels)
-        when, stay = self._lines(self.plan.latches, moments, len(scored.row))
-        rules = users.follow(when, stay, flags_of(state.rules_on[scored.row], len(when)))
+        members = self._segments(out, turned, moments, users, new, profiles, labels)
+        moments.segments = {name: (members >> number & 1).astype(np.bool_) for name, number in self._named}
+        rules = users.follow(*self._rules.of(moments, len(scored.row)), state.rules_on[scored.row])
         scene = Scene(turned, followed, moments, new, decided_ms(turned), profiles.user_of, labels, cards, self.absent)
-        decided = self.crossings.of_turn(rules.on & ~rules.before & ~self._unheard_of(turned, new), scene)
+        crossed = rules.on & ~rules.before & ~self._unheard_of(turned, users, new)
+        decided = self.crossings.of_turn(crossed, scene)
         out.triggers, out.outcomes = decided.records, decided.outcomes
 
-        state.rules_on[scored.row[rules.last]] = packed(rules.on[:, rules.last])
-        self._keep(turned, followed)
-        self._touched.update(turned.applied.users.tolist(), scored.row[(rules.on != rules.before).any(axis=0)].tolist(), decided.touched)
+        state.rules_on[scored.row[rules.last]] = rules.on[rules.last]
+        state.interests[turned.applied.users] = followed.states[turned.applied.last]
+        self._touched += [turned.applied.users, scored.row[rules.on != rules.before], np.array(list(decided.touched), dtype=np.int64)]
         return out
 
-    def _lines(self, latches: Sequence[Latch], moments: Moments, count: int) -> tuple[Flags, Flags]:
-        """Both lines of latches for all moments, each L x n. What speaks of a target that is warming up holds for nobody."""
-        column = self.plan.portraits.columns(moments)
-        when, stay = np.zeros((len(latches), count), dtype=np.bool_), np.zeros((len(latches), count), dtype=np.bool_)
-        for number, latch in enumerate(latches):
-            if not any(moments.warming_up[target] for target in latch.targets):
-                when[number] = evaluate(latch.when, column, count)
-                stay[number] = when[number] if latch.stay is latch.when else evaluate(latch.stay, column, count)
-        return when, stay
-
-    def _segments(
-        self, out: Acted, turned: Turned, moments: Moments, users: Users, new: Flags, profiles: Profiles, labels: Mapping[int, str]
-    ) -> dict[str, Flags]:
-        """Follow membership and publish its changes; gives who is in each segment at every moment."""
+    def _segments(self, out: Acted, turned: Turned, moments: Moments, users: Users, new: Flags, profiles: Profiles, labels: Mapping[int, str]) -> Ints:
+        """Follow membership and publish its changes; gives who is in each segment at every moment, as bits."""
         state, scored = self.state, turned.scored
-        when, stay = self._lines(self.plan.segments, moments, len(scored.row))
-        members = users.follow(when, stay, flags_of(state.segments_on[scored.row], len(when)))
-        again = new & self._known_before(turned)
-        changed = np.flatnonzero((members.on != members.before).any(axis=0) | again)
+        members = users.follow(*self._lines.of(moments, len(scored.row)), state.segments_on[scored.row])
+        again = self._again(turned, users, new)
+        changed = np.flatnonzero((members.on != members.before) | again)
         if len(changed):
             self._publish(out, turned, moments, members, changed, again, profiles, labels)
-        state.segments_on[scored.row[members.last]] = packed(members.on[:, members.last])
-        self._touched.update(scored.row[changed].tolist())
-        return dict(zip(state.segments, members.on, strict=True))
+        state.segments_on[scored.row[members.last]] = members.on[members.last]
+        self._touched.append(scored.row[changed])
+        return members.on
 
     def _publish(
         self,
@@ -120,65 +111,59 @@ class Action:
         labels: Mapping[int, str],
     ) -> None:
         """Publish the memberships that changed, at the moments `changed`; `again` says at which of all moments a user begins anew."""
-        scored, names, on, before = turned.scored, self.state.segments, members.on[:, changed], members.before[:, changed]
+        scored, names, on, before = turned.scored, self.state.segments, members.on[changed], members.before[changed]
         because = Because(self.types, labels, self.plan.portraits.columns(moments))
         entered: list[dict[str, Any]] = [{} for _ in changed]
         left: list[dict[str, Any]] = [{} for _ in changed]
-        for number, latch in enumerate(self.plan.segments):
-            for change, where, flags in (("entered", entered, on[number] & ~before[number]), ("left", left, before[number] & ~on[number])):
-                places = np.flatnonzero(flags)
+        for change, where, bits in (("entered", entered, on & ~before), ("left", left, before & ~on)):
+            flags = flags_of(bits, len(names))
+            for number in np.flatnonzero(flags.any(axis=1)).tolist():
+                latch, places = self.plan.segments[number], np.flatnonzero(flags[number])
                 for place, why in zip(places.tolist(), because.at(changed[places], latch.reads), strict=True):
                     where[place][latch.name] = why
-                if len(places):
-                    out.memberships[latch.name, change] += len(places)
+                out.memberships[latch.name, change] += len(places)
         starts_anew = again[changed].tolist()
         ids, times_ms = score_ids(self.partition, scored, changed), scored.time_ms[changed].tolist()
-        bits = packed(on).tolist()
-        named = {mask: names_of(names, mask) for mask in set(bits)}
+        masks = on.tolist()
+        named = {mask: names_of(names, mask) for mask in set(masks)}
         for place, row in enumerate(scored.row[changed].tolist()):
             user = profiles.user_of[row] or ""
             if starts_anew[place]:  # what was published of the one before is taken back
                 out.segments.append((user, None))
             if entered[place] or left[place]:
-                record = segment_record(user, ids[place], times_ms[place], named[bits[place]], entered[place], left[place])
+                record = segment_record(user, ids[place], times_ms[place], named[masks[place]], entered[place], left[place])
                 out.segments.append((user, record))
 
-    def _unheard_of(self, turned: Turned, new: Flags) -> Flags:
+    def _unheard_of(self, turned: Turned, users: Users, new: Flags) -> Ints:
         """Where a rule holds for the first time that anybody looked: it is new in a running system, and not the user. It is armed, and does not trigger."""
         state, row = self.state, turned.scored.row
-        if not state.rules_new[row].any():
-            return np.zeros((1, len(row)), dtype=np.bool_)
-        users, first = np.unique(row, return_index=True)
-        out = np.zeros((len(state.rules), len(row)), dtype=np.bool_)
-        out[:, first] = flags_of(state.rules_new[users], len(state.rules)) & ~new[first]
-        self._touched.update(users[state.rules_new[users] != 0].tolist())
-        state.rules_new[users] = 0
+        out = np.zeros(len(row), dtype=np.int64)
+        rows = row[users.first]
+        if state.rules_new[rows].any():
+            out[users.first] = np.where(new[users.first], 0, state.rules_new[rows])
+            self._touched.append(rows[state.rules_new[rows] != 0])
+            state.rules_new[rows] = 0
         return out
 
-    def _known_before(self, turned: Turned) -> Flags:
-        """Which scores are of users who were there before the turn, or have an earlier score in it."""
+    def _again(self, turned: Turned, users: Users, new: Flags) -> Flags:
+        """Which of the scores `new` are of users who were there before the turn, or have an earlier score in it."""
+        out = new.copy()
         row, applied = turned.scored.row, turned.applied
-        known = np.zeros(len(row), dtype=np.bool_)
-        if len(applied.users):
-            place = np.minimum(np.searchsorted(applied.users, row), len(applied.users) - 1)
-            known = (applied.users[place] == row) & (applied.states[at.TOTAL, applied.before[place]] > 0)
-        first = np.zeros(len(row), dtype=np.bool_)
-        first[np.unique(row, return_index=True)[1]] = True
-        return np.asarray(known | ~first)
-
-    def _keep(self, turned: Turned, followed: Followed) -> None:
-        applied = turned.applied
-        self.state.interests[applied.users] = followed.states[applied.last]
+        first = users.first[new[users.first]]  # all of them are of events, whose users `applied` holds
+        place = np.searchsorted(applied.users, row[first])
+        out[first] = applied.states[at.TOTAL, applied.before[place]] > 0
+        return out
 
     # ---- state
 
     def changes(self, profiles: Profiles) -> list[tuple[bytes, bytes | None]]:
         """The changelog records of everybody whose memory a turn changed."""
-        rows = sorted(row for row in self._touched if profiles.user_of[row] is not None)
+        touched = np.unique(np.concatenate(self._touched)).tolist() if self._touched else []
+        users = [(row, user) for row in touched if (user := profiles.user_of[row]) is not None]
         totals = self.crossings.experiments.changes()
         self.written()
-        keys = [action_key(profiles.user_of[row] or "") for row in rows]
-        return [*zip(keys, self.state.values(rows), strict=True), *totals]
+        keys = [b"a:" + user.encode() for _, user in users]  # action_key, without the calls
+        return [*zip(keys, self.state.values([row for row, _ in users]), strict=True), *totals]
 
     def members(self) -> dict[str, int]:
         """How many users are in each segment."""
@@ -194,7 +179,7 @@ class Action:
         self.state.reserve(len(profiles.rows))
         self.crossings.forget(rows, profiles)
         self.state.forget(rows)
-        self._touched.difference_update(rows.tolist())
+        self._touched = [touched[~np.isin(touched, rows)] for touched in self._touched]
         users = [user for row in rows.tolist() if (user := profiles.user_of[row]) is not None]
         if self.plan.segments:
             out += [(user, None) for user in users]

@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.core.action.crossings.latches import flags_of
 from worker.core.action.guards.consent import consent_of
 from worker.core.action.guards.guards import Guards, Held, Memory, Person, Verdict, assigns, trigger_id
 from worker.core.action.guards.local_time import quiet_until, zone_named
-from worker.core.action.language.evaluation import evaluate
+from worker.core.action.language.evaluation import Column, evaluate
 from worker.core.action.plan import Plan
 from worker.core.action.portraits import interests
 from worker.core.action.portraits.fields import Moments
@@ -76,15 +77,13 @@ class Decided:
 
 
 @dataclass(slots=True)
-class _Glimpse:
-    """Moments with what people are known by at them."""
+class _Crossed:
+    """The scores at which rules are crossed, by moment: who the user is then, and when it is known; and by moment and number of the rule why."""
 
-    moments: Moments
-    because: Because
-    consent: NDArray[np.float64]
-    zone: NDArray[np.float64]
-    country: NDArray[np.float64]
-    crossed: dict[tuple[int, int], tuple[str, dict[str, Any]]] = field(default_factory=dict)  # by moment and number of the rule: score id, values
+    person: dict[int, Person]
+    decided_ms: dict[int, int]
+    score: dict[int, tuple[str, int]]  # id and event time
+    because: dict[tuple[int, int], dict[str, Any]]
 
 
 class Crossings:
@@ -120,87 +119,100 @@ class Crossings:
             due, rows = np.array(held, dtype=np.int64).T
             self.timers.add(due, rows, np.zeros(len(due), dtype=np.int64))
 
-    def of_turn(self, crossed: Flags, scene: Scene) -> Decided:
-        """Judge the turn's crossings (rules x n scores), and the held triggers whose quiet hours end before its watermark."""
-        glimpse = self._glimpse(scene.moments, scene.labels)
-        by_row = self._by_row(crossed, scene)
-        moments = np.flatnonzero(crossed.any(axis=0))
-        self._explain(crossed, moments, glimpse, scene)
-        instants = self._instants(moments[glimpse.consent[moments] == interests.GRANTED], glimpse, scene)
+    def of_turn(self, crossed: Ints, scene: Scene) -> Decided:
+        """Judge the turn's crossings (n scores, a bit a rule), and the held triggers whose quiet hours end before its watermark."""
+        moments = np.flatnonzero(crossed)
+        flags = flags_of(crossed[moments], len(self.plan.latches))
+        found = self._crossed(moments, flags, scene)
+        by_row = self._by_row(moments, flags, scene)
+        instants = self._instants(found, scene)
         ends = _Ends(self, sorted(instants), scene) if instants else None
 
         out, held = Decided(), list[tuple[int, int]]()
         purchases = partial(_purchases, scene.turned.history)
         for row in sorted({*by_row, *(row for row, _ in instants)}):
             user = scene.user_of[row] or ""
-            memory = self.state.memory.setdefault(row, Memory())
+            memory = self.state.memory.get(row) or Memory()
             for moment, number in by_row.get(row, ()):
-                now_ms = int(scene.decided_ms[moment])
+                now_ms = found.decided_ms[moment] if number >= 0 else int(scene.decided_ms[moment])
                 if ends is not None:
                     ends.judge(row, user, memory, now_ms, out)
                 if number < 0:
                     self.experiments.end(row, memory.assigned, purchases, now_ms)
                     memory.fired, memory.held, memory.assigned = [], [], []
                 else:
-                    self._judge(number, moment, user, memory, glimpse, scene, out)
+                    self._judge(number, moment, row, memory, found, out)
             if ends is not None:
                 ends.judge(row, user, memory, scene.turned.end_ms, out)
-            out.touched.add(row)
             if memory:
+                self.state.memory[row] = memory
                 held += [(trigger.until_ms, row) for trigger in memory.held]
-            else:
-                del self.state.memory[row]
+                out.touched.add(row)
+            elif self.state.memory.pop(row, None) is not None:
+                out.touched.add(row)
         self._wait_for(held)
         out.touched.update(self.experiments.close(self._assigned, purchases, scene.turned.end_ms))
         return out
 
-    def _by_row(self, crossed: Flags, scene: Scene) -> dict[int, list[tuple[int, int]]]:
+    def _by_row(self, moments: Ints, flags: Flags, scene: Scene) -> dict[int, list[tuple[int, int]]]:
         """Each user's crossings in order, as moment and number of the rule (by priority); -1 where somebody new begins, whom guards know nothing of."""
         row_of = scene.turned.scored.row
         by_row: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        for number, moment in zip(*(index.tolist() for index in np.nonzero(crossed)), strict=True):
-            by_row[int(row_of[moment])].append((moment, number))
-        for moment in np.flatnonzero(scene.new).tolist():
-            row = int(row_of[moment])
+        places, numbers = np.nonzero(flags.T)
+        for row, moment, number in zip(row_of[moments[places]].tolist(), moments[places].tolist(), numbers.tolist(), strict=True):
+            by_row[row].append((moment, number))
+        born = np.flatnonzero(scene.new)
+        for moment, row in zip(born.tolist(), row_of[born].tolist(), strict=True):
             if row in by_row or row in self.state.memory:
                 by_row[row].append((moment, -1))
-        return {row: sorted(steps) for row, steps in by_row.items()}
+                by_row[row].sort()
+        return by_row
 
-    def _explain(self, crossed: Flags, moments: Ints, glimpse: _Glimpse, scene: Scene) -> None:
-        """Of every crossing its score's id and the values that its condition read."""
-        ids = dict(zip(moments.tolist(), score_ids(self.partition, scene.turned.scored, moments), strict=True))
-        for number, latch in enumerate(self.plan.latches):
-            places = np.flatnonzero(crossed[number])
-            for moment, why in zip(places.tolist(), glimpse.because.at(places, latch.reads), strict=True):
-                glimpse.crossed[moment, number] = ids[moment], why
+    def _crossed(self, moments: Ints, flags: Flags, scene: Scene) -> _Crossed:
+        """All that is to be known of the crossings at `moments` (k), `flags` (rules x k) saying of which rules."""
+        if not len(moments):
+            return _Crossed({}, {}, {}, {})
+        scored, chosen = scene.turned.scored, moments.tolist()
+        column = self.plan.portraits.columns(scene.moments)
+        said = (column("consent")[moments], scene.moments.interest(interests.ZONE)[moments], column("country")[moments])
+        users = [scene.user_of[row] or "" for row in scored.row[moments].tolist()]
+        people = self.people(users, *said, scene.labels)
+        why: dict[tuple[int, int], dict[str, Any]] = {}
+        because = Because(self.types, scene.labels, column)
+        for number in np.flatnonzero(flags.any(axis=1)).tolist():
+            own = moments[flags[number]]
+            for moment, values in zip(own.tolist(), because.at(own, self.plan.latches[number].reads), strict=True):
+                why[moment, number] = values
+        scores = zip(score_ids(self.partition, scored, moments), scored.time_ms[moments].tolist(), strict=True)
+        decided_ms = scene.decided_ms[moments].tolist()
+        return _Crossed(dict(zip(chosen, people, strict=True)), dict(zip(chosen, decided_ms, strict=True)), dict(zip(chosen, scores, strict=True)), why)
 
-    def _instants(self, moments: Ints, glimpse: _Glimpse, scene: Scene) -> set[tuple[int, int]]:
-        """Rows and ends of quiet hours before the turn's watermark: of triggers that are held, and those that crossings at `moments` may be held for."""
+    def _instants(self, found: _Crossed, scene: Scene) -> set[tuple[int, int]]:
+        """Rows and ends of quiet hours before the turn's watermark: of triggers that are held, and those that crossings may be held for."""
         end_ms = scene.turned.end_ms
         due_ms, due_row, _ = self.timers.take(end_ms)
         instants = {(row, due) for row, due in zip(due_row.tolist(), due_ms.tolist(), strict=True) if self._holds(row, due)}
-        for moment in moments.tolist():
-            until_ms = quiet_until(int(scene.decided_ms[moment]), self._zone(glimpse, moment, scene.labels), *self.plan.limits.quiet)
-            if until_ms is not None and until_ms < end_ms:
-                instants.add((int(scene.turned.scored.row[moment]), until_ms))
+        for moment, person in found.person.items():
+            if person.consent == "granted":
+                until_ms = quiet_until(found.decided_ms[moment], person.zone, *self.plan.limits.quiet)
+                if until_ms is not None and until_ms < end_ms:
+                    instants.add((int(scene.turned.scored.row[moment]), until_ms))
         return instants
 
-    def _judge(self, number: int, moment: int, user: str, memory: Memory, glimpse: _Glimpse, scene: Scene, out: Decided) -> None:
+    def _judge(self, number: int, moment: int, row: int, memory: Memory, found: _Crossed, out: Decided) -> None:
         """Take one crossing through the guards."""
-        row, scored, now_ms = int(scene.turned.scored.row[moment]), scene.turned.scored, int(scene.decided_ms[moment])
-        rule = self.plan.rules[self.plan.latches[number].name]
-        score, why = glimpse.crossed[moment, number]
-        person = self._person(user, glimpse, moment, scene.labels)
+        rule, person, now_ms = self.plan.rules[self.plan.latches[number].name], found.person[moment], found.decided_ms[moment]
+        score, time_ms = found.score[moment]
         verdict = self.guards.judge(rule, person, memory, now_ms)
-        trigger = Held(rule.name, trigger_id(rule.name, user, score), score, int(scored.time_ms[moment]), now_ms, verdict.until_ms)
+        trigger = Held(rule.name, trigger_id(rule.name, person.user_id, score), score, time_ms, now_ms, verdict.until_ms)
         if verdict.result == "held":
             memory.held.append(trigger)
         if assigns(verdict):
             self.experiments.cross(memory.assigned, row, rule.name, now_ms, held_out=verdict.reason == "holdout")
         if verdict.result == "fired":
             self.experiments.fire(memory.assigned, rule.name, now_ms)
-        record = trigger_record(rule, person, trigger, verdict, now_ms, why)
-        out.add(now_ms, row, user, rule.name, verdict, record)
+        record = trigger_record(rule, person, trigger, verdict, now_ms, found.because[moment, number])
+        out.add(now_ms, row, person.user_id, rule.name, verdict, record)
 
     def _assigned(self, row: int) -> list[Assignment]:
         memory = self.state.memory.get(row)
@@ -210,18 +222,15 @@ class Crossings:
         memory = self.state.memory.get(row)
         return memory is not None and any(held.until_ms == due_ms for held in memory.held)
 
-    def _glimpse(self, moments: Moments, labels: Mapping[int, str]) -> _Glimpse:
-        because = Because(self.types, labels, self.plan.portraits.columns(moments))
-        return _Glimpse(moments, because, moments.interest(interests.CONSENT), moments.interest(interests.ZONE), moments.profile(at.COUNTRY))
+    def people(self, users: list[str], consent: Column, zone: Column, country: Column, labels: Mapping[int, str]) -> list[Person]:
+        """Some users at one moment each. Their zone is the one that their events name, else the country's, else the configured one."""
+        places = list(zip(zone.tolist(), country.tolist(), strict=True))
+        zones = {place: self._zone(*place, labels) for place in set(places)}
+        return [Person(user, consent_of(said), zones[place]) for user, said, place in zip(users, consent.tolist(), places, strict=True)]
 
-    def _person(self, user: str, glimpse: _Glimpse, moment: int, labels: Mapping[int, str]) -> Person:
-        """The user at a moment."""
-        return Person(user, consent_of(glimpse.consent[moment]), self._zone(glimpse, moment, labels))
-
-    def _zone(self, glimpse: _Glimpse, moment: int, labels: Mapping[int, str]) -> ZoneInfo:
-        """The zone that the user's events name, else the country's, else the configured one."""
-        named = zone_named(labels.get(int(glimpse.zone[moment]), "")) if glimpse.zone[moment] else None
-        return named or self.plan.zone_of_country.get(int(glimpse.country[moment])) or self.plan.zone
+    def _zone(self, zone: float, country: float, labels: Mapping[int, str]) -> ZoneInfo:
+        named = zone_named(labels.get(int(zone), "")) if zone else None
+        return named or self.plan.zone_of_country.get(int(country)) or self.plan.zone
 
 
 def _purchases(history: History, rows: Ints, time_ms: Ints) -> Ints:
@@ -238,7 +247,6 @@ class _Ends:
 
     def __init__(self, crossings: Crossings, instants: list[tuple[int, int]], scene: Scene) -> None:
         self.crossings = crossings
-        self.labels = scene.labels
         self.place = {instant: number for number, instant in enumerate(instants)}
         rows, time_ms = (np.array(column, dtype=np.int64) for column in zip(*instants, strict=True))
         moments = of_instants(rows, time_ms, scene.turned, scene.followed, scene.cards, scene.absent)
@@ -249,7 +257,10 @@ class _Ends:
         warm = {latch.name: not any(moments.warming_up[target] for target in latch.targets) for latch in plan.latches}
         self.stands = {latch.name: evaluate(latch.stay, column, count) & warm[latch.name] for latch in plan.latches}
         self.purchased_ms = moments.profile(at.LAST_OF + PURCHASE)
-        self.glimpse = crossings._glimpse(moments, scene.labels)
+        users = [scene.user_of[row] or "" for row in rows.tolist()]
+        said = (moments.interest(interests.CONSENT), moments.interest(interests.ZONE), moments.profile(at.COUNTRY))
+        self.people = crossings.people(users, *said, scene.labels)
+        self.because = Because(crossings.types, scene.labels, column)
         self.why: dict[str, list[dict[str, Any]]] = {}  # by rule: the values that its condition read, at each instant
 
     def judge(self, row: int, user: str, memory: Memory, before_ms: int, out: Decided) -> None:
@@ -259,12 +270,12 @@ class _Ends:
             held = min(due, key=lambda held: (held.until_ms, crossings.order[held.rule]))
             memory.held.remove(held)
             moment, rule = self.place[row, held.until_ms], crossings.plan.rules[held.rule]
-            person = crossings._person(user, self.glimpse, moment, self.labels)
+            person = self.people[moment]
             stands, purchased_ms = bool(self.stands[held.rule][moment]), int(self.purchased_ms[moment])
             verdict = crossings.guards.judge_again(rule, held, person, memory, held.until_ms, stands=stands, purchased_ms=purchased_ms)
             if verdict.result == "fired":
                 crossings.experiments.fire(memory.assigned, held.rule, held.until_ms)
             if held.rule not in self.why:
-                self.why[held.rule] = self.glimpse.because.at(np.arange(len(self.place)), crossings.reads[held.rule])
+                self.why[held.rule] = self.because.at(np.arange(len(self.place)), crossings.reads[held.rule])
             because = self.why[held.rule][moment]
             out.add(held.until_ms, row, user, rule.name, verdict, trigger_record(rule, person, held, verdict, held.until_ms, because))

@@ -1,11 +1,13 @@
 """Latches: conditions with two lines, so that what stands near one line does not flicker.
 
 A latch goes on where its `when` holds and goes off where its `stay` does not; in between it stays as it was. A segment is a latch whose members are those
-for whom it is on; a rule is a latch that triggers as it goes on, and is armed again when it goes off. All latches of a turn are followed at once.
+for whom it is on; a rule is a latch that triggers as it goes on, and is armed again when it goes off. All latches of a turn are followed at once: what
+holds at a moment is one number, with a bit a latch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +17,35 @@ Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
+def flags_of(bits: Ints, count: int) -> Flags:
+    """The bits (n) of `count` latches as flags, count x n."""
+    octets = np.ascontiguousarray(bits, dtype="<i8").view(np.uint8).reshape(-1, 8)
+    return np.unpackbits(octets, axis=1, count=count, bitorder="little").view(np.bool_).T
+
+
+def packed(flags: Flags) -> Ints:
+    """Flags of latches, L x n, as bits (n)."""
+    octets = np.zeros((flags.shape[1], 8), dtype=np.uint8)
+    octets[:, : -(-len(flags) // 8)] = np.packbits(flags, axis=0, bitorder="little").T
+    return octets.view("<i8")[:, 0]
+
+
+def names_of(names: Sequence[str], bits: int) -> list[str]:
+    """The names whose bits are set."""
+    return [name for number, name in enumerate(names) if bits >> number & 1]
+
+
+def bits_of(names: Sequence[str], chosen: Sequence[str]) -> int:
+    """The bits of the chosen names."""
+    return sum(1 << number for number, name in enumerate(names) if name in chosen)
+
+
 @dataclass(slots=True)
 class Followed:
-    """L latches over n moments, in the order given."""
+    """Latches over n moments, in the order given, a bit each."""
 
-    on: Flags  # L x n: after each moment
-    before: Flags  # L x n: before it
+    on: Ints  # n: after each moment
+    before: Ints  # n: before it
     last: Ints  # the moments after which a user's state is the turn's last
 
 
@@ -34,21 +59,31 @@ class Users:
         rows = row[self.order]
         first = np.ones(count, dtype=np.bool_)
         first[1:] = rows[1:] != rows[:-1]
-        self.places = np.arange(count, dtype=np.int32)
-        self.opens = first | born[self.order]
-        self.group = np.maximum.accumulate(np.where(self.opens, self.places, 0))
-        self.new = born[self.order][self.group]
+        new = born[self.order]
+        self.first = self.order[first]  # of every user the first moment
+        self.opens = np.flatnonzero(first | new)
+        self.new = new[self.opens]
         self.last = self.order[np.append(first[1:], True) if count else first]
 
-    def follow(self, when: Flags, stay: Flags, start: Flags) -> Followed:
-        """Follow latches through the moments: `when` and `stay` are L x n, `start` L x n says how each user's latches stood before the turn."""
-        start = start[:, self.order] & ~self.new
-        goes_on = when[:, self.order]
-        decides = goes_on | ~(goes_on if stay is when else stay[:, self.order])
-        decided = np.maximum.accumulate(np.where(decides, self.places, np.int32(-1)), axis=1)
-        sorted_on = np.where(decided >= self.group, np.take_along_axis(goes_on, np.maximum(decided, 0), axis=1), start)
-        sorted_before = start.copy()
-        sorted_before[:, 1:] = np.where(self.opens[1:], start[:, 1:], sorted_on[:, :-1])
-        on, before = np.empty_like(sorted_on), np.empty_like(sorted_on)
-        on[:, self.order], before[:, self.order] = sorted_on, sorted_before
-        return Followed(on, before, self.last)
+    def follow(self, when: Ints, stay: Ints, start: Ints) -> Followed:
+        """Follow latches through the moments: bits (n) of where `when` and `stay` hold, and of how each user's latches stood before the turn.
+
+        A moment passes on what was on before it where `stay` holds. Passing on over two moments is passing on over both, so that spans are doubled until
+        nothing passes any more: a scan in as many steps as the longest stay between two lines has doublings.
+        """
+        on = when[self.order]
+        passes = stay[self.order] & ~on
+        begin = np.where(self.new, 0, start[self.order[self.opens]])
+        on[self.opens] |= begin & passes[self.opens]
+        passes[self.opens] = 0
+        span = 1
+        while passes.any():
+            on[span:] |= on[:-span] & passes[span:]
+            passes[span:] &= passes[:-span].copy()
+            span *= 2
+        was = np.empty_like(on)
+        was[1:] = on[:-1]
+        was[self.opens] = begin
+        after, before = np.empty_like(on), np.empty_like(on)
+        after[self.order], before[self.order] = on, was
+        return Followed(after, before, self.last)

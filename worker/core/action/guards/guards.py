@@ -105,6 +105,8 @@ class Verdict:
 
 
 FIRED = Verdict("fired")
+_SUPPRESSED = {reason: Verdict("suppressed", reason) for reason in REASONS}
+_LASTING = frozenset(REASONS[: REASONS.index("holdout")])
 
 
 def trigger_id(rule: str, user_id: str, score_id: str) -> str:
@@ -120,7 +122,7 @@ def held_out(rule: Rule, user_id: str, seed: int) -> bool:
 
 def assigns(verdict: Verdict) -> bool:
     """Whether a crossing counts for the rule's experiment: nothing lasting but the holdout was in its way."""
-    return verdict.reason is None or verdict.reason not in REASONS[: REASONS.index("holdout")]
+    return verdict.reason not in _LASTING
 
 
 class Guards:
@@ -144,38 +146,38 @@ class Guards:
     def judge_again(self, rule: Rule, held: Held, person: Person, memory: Memory, now_ms: int, *, stands: bool, purchased_ms: int) -> Verdict:
         """Take a held trigger through the guards as its quiet hours end: `stands` says whether the rule's line for staying on still holds."""
         if rule.cancel_by_purchase and purchased_ms > held.crossed_ms:
-            return Verdict("suppressed", "purchased")
+            return _SUPPRESSED["purchased"]
         if now_ms > held.decided_ms + rule.expiry_ms:
-            return Verdict("suppressed", "expired")
+            return _SUPPRESSED["expired"]
         if not stands:
-            return Verdict("suppressed", "faded")
+            return _SUPPRESSED["faded"]
         verdict = self.judge(rule, person, memory, now_ms)
-        return Verdict("suppressed", "quiet_hours") if verdict.result == "held" else verdict  # the user's zone is another by now
+        return _SUPPRESSED["quiet_hours"] if verdict.result == "held" else verdict  # the user's zone is another by now
 
     def _lasting(self, rule: Rule, person: Person) -> Verdict | None:
         """Guards that do not depend on the time of day or on what fired before."""
         if person.consent == "unsubscribed":
-            return Verdict("suppressed", "unsubscribed")
+            return _SUPPRESSED["unsubscribed"]
         if person.consent != "granted":
-            return Verdict("suppressed", f"consent_{person.consent}")
+            return _SUPPRESSED[f"consent_{person.consent}"]
         if person.user_id in self.limits.suppressed:
-            return Verdict("suppressed", "suppression_list")
+            return _SUPPRESSED["suppression_list"]
         if held_out(rule, person.user_id, self.limits.seed):
-            return Verdict("suppressed", "holdout")
+            return _SUPPRESSED["holdout"]
         return None
 
     def _timely(self, rule: Rule, person: Person, memory: Memory, now_ms: int) -> Verdict | None:
         today = local_day(now_ms, person.zone)
         days = [(today - local_day(at, person.zone), name) for at, name in memory.fired]
         if sum(ago < rule.cap_days for ago, name in days if name == rule.name) >= rule.cap:
-            return Verdict("suppressed", "cap")
+            return _SUPPRESSED["cap"]
         if sum(ago < self.limits.cap_days for ago, _ in days) >= self.limits.cap:
-            return Verdict("suppressed", "cap_of_all")
+            return _SUPPRESSED["cap_of_all"]
         if any(now_ms - at < rule.cooldown_ms for at, name in memory.fired if name == rule.name):
-            return Verdict("suppressed", "cooldown")
+            return _SUPPRESSED["cooldown"]
         until_ms = quiet_until(now_ms, person.zone, *self.limits.quiet)
         if until_ms is None:
             return None
         if any(held.rule == rule.name for held in memory.held):
-            return Verdict("suppressed", "held_already")
+            return _SUPPRESSED["held_already"]
         return Verdict("held", "quiet_hours", until_ms)

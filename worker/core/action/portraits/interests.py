@@ -36,7 +36,6 @@ _FOLLOWED = WEIGHT + FAVOURITES  # categories and their weights come first
 FEW = 24  # events of a round that numpy is not worth its while for
 
 GRANTED, DENIED, UNSUBSCRIBED = (stable_hash(word) for word in ("granted", "denied", "unsubscribed"))
-_SAID = np.array([GRANTED, DENIED, UNSUBSCRIBED], dtype=np.int64)
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class Traces:
 
     time_ms: Floats
     category: Ints
-    consent: Ints
+    consent: Ints  # GRANTED, DENIED or UNSUBSCRIBED
     zone: Ints
 
     def take(self, index: Ints) -> Traces:
@@ -53,20 +52,40 @@ class Traces:
         return Traces(self.time_ms[index], self.category[index], self.consent[index], self.zone[index])
 
 
-def advance(states: Floats, events: Traces, rounds: Rounds) -> None:
-    """Fill in the rows of `states` [columns of rounds, WIDTH] that stand for the state after each event; `events` are in the order of columns."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be known after every event, because a condition reads it; the rest is worked out for the end of the turn alone."""
+
+    favourites: bool = True
+    hours: bool = True
+
+
+def advance(states: Floats, events: Traces, rounds: Rounds, wanted: Wanted = Wanted()) -> None:
+    """Fill in the rows of `states` [columns of rounds, WIDTH] that stand for the state after each event; `events` are in the order of columns.
+
+    What is not wanted of favourites and hours is filled in only where a chain ends.
+    """
     first = rounds.chains
+    ends = np.empty(first, dtype=np.int64)  # of each chain, by the column of its state before the turn, the column of its last
+    ends[rounds.before] = rounds.last
     seen = events.category != 0
     states[:, AS_OF] = _latest_time(states[:first, AS_OF], events, seen, rounds)
     passed_ms = events.time_ms - states[rounds.previous, AS_OF]
-    _categorise(states, events, seen, passed_ms, rounds)
+    rows = _categorise(states, events, seen, passed_ms, rounds, each=wanted.favourites)
+    if not wanted.favourites:
+        states[ends, :_FOLLOWED] = rows
 
-    said = np.isin(events.consent, _SAID)
+    said = events.consent != 0
     states[:, CONSENT_MS] = _latest_time(states[:first, CONSENT_MS], events, said, rounds)
     later = said & (events.time_ms >= states[rounds.previous, CONSENT_MS])  # what was said last counts, by the events' own times
     _keep(states, CONSENT, events.consent, later, rounds)
     _keep(states, ZONE, events.zone, events.zone != 0, rounds)
-    _count_hours(states, (events.time_ms // HOUR_MS).astype(np.int64) % HOURS_OF_DAY, rounds)
+    hour = (events.time_ms // HOUR_MS).astype(np.int64) % HOURS_OF_DAY
+    if wanted.hours:
+        _count_hours(states, hour, rounds)
+    else:
+        counts = np.bincount(rounds.chain * HOURS_OF_DAY + hour, minlength=first * HOURS_OF_DAY)
+        states[ends, HOURS:] = states[:first, HOURS:] + counts.reshape(first, HOURS_OF_DAY)
 
 
 def _latest_time(before: Floats, events: Traces, flagged: Flags, rounds: Rounds) -> Floats:
@@ -98,8 +117,8 @@ def _count_hours(states: Floats, hour: Ints, rounds: Rounds) -> None:
     states[rounds.chains + order, HOURS:] = states[chain, HOURS:] + (counts[1:] - counts[begins])
 
 
-def _categorise(states: Floats, events: Traces, seen: Flags, passed_ms: Floats, rounds: Rounds) -> None:
-    """Fade the weights to each event, and add it to its category's; a late event counts what it is still worth.
+def _categorise(states: Floats, events: Traces, seen: Flags, passed_ms: Floats, rounds: Rounds, *, each: bool) -> Floats:
+    """Fade the weights to each event, and add it to its category's; a late event counts what it is still worth. Gives what every chain ends with.
 
     What follows from times alone is worked out for all events at once. The rest goes round by round, and where few users have so many events, event by event.
     """
@@ -115,27 +134,30 @@ def _categorise(states: Floats, events: Traces, seen: Flags, passed_ms: Floats, 
         known = now[:, :WEIGHT] == events.category[index, None]
         followed = known.any(axis=1)
         place = np.where(followed, known.argmax(axis=1), weights.argmin(axis=1))
-        each = np.arange(len(index))
-        weights[each, place] = np.where(followed, weights[each, place], 0.0) + worth[index]
-        now[each, place] = events.category[index]
+        own = np.arange(len(index))
+        weights[own, place] = np.where(followed, weights[own, place], 0.0) + worth[index]
+        now[own, place] = events.category[index]
         now[:, WEIGHT:_FOLLOWED] = weights
-        rows[chain] = states[first + index, :_FOLLOWED] = now
+        rows[chain] = now
+        if each:
+            states[first + index, :_FOLLOWED] = now
     if alone < len(parts):
         index = np.concatenate(parts[alone:])
         columns = (rounds.chain[index], events.category[index].astype(np.float64), fade[index], worth[index])
-        states[first + index, :_FOLLOWED] = _one_by_one(rows, *(column.tolist() for column in columns))
-    if not seen.all():
+        after = _one_by_one(rows, *(column.tolist() for column in columns))
+        if each:
+            states[first + index, :_FOLLOWED] = after
+    if each and not seen.all():
         states[first:, :_FOLLOWED] = states[rounds.latest(seen), :_FOLLOWED]
+    return rows
 
 
 def _one_by_one(rows: Floats, chains: list[int], categories: list[float], fades: list[float], worths: list[float]) -> list[list[float]]:
-    """The same for single events in their order; the same operations, so that the numbers are the same."""
+    """The same for single events in their order; the same operations, so that the numbers are the same. `rows` are left as they end."""
     out: list[list[float]] = []
-    now: dict[int, tuple[list[float], list[float]]] = {}
+    own = list(dict.fromkeys(chains))
+    now = {chain: (row[:WEIGHT], row[WEIGHT:]) for chain, row in zip(own, rows[own].tolist(), strict=True)}
     for chain, category, fade, worth in zip(chains, categories, fades, worths, strict=True):
-        if chain not in now:
-            row = rows[chain].tolist()
-            now[chain] = row[:WEIGHT], row[WEIGHT:]
         held, before = now[chain]
         weights = [weight * fade for weight in before]
         if category in held:
@@ -146,6 +168,7 @@ def _one_by_one(rows: Floats, chains: list[int], categories: list[float], fades:
             held = [*held[:place], category, *held[place + 1 :]]
         now[chain] = held, weights
         out.append(held + weights)
+    rows[own] = [held + weights for held, weights in now.values()]
     return out
 
 

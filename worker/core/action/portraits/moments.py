@@ -41,19 +41,19 @@ class Turned:
 
 @dataclass(slots=True)
 class Followed:
-    """Interests through the turn's events, in the columns of the rounds: a row a state."""
+    """Interests through the turn's events, in the columns of the rounds: a row a state. What no condition reads is there only of users' last ones."""
 
     states: Floats
     old: Floats  # the table before the turn
 
 
-def follow_events(state: ActionState, turned: Turned) -> Followed:
+def follow_events(state: ActionState, turned: Turned, wanted: interests.Wanted) -> Followed:
     """Take the turn's events through their users' interests; the table is left as it was."""
     rounds, applied = turned.applied.rounds, turned.applied
     states = np.empty((rounds.columns, interests.WIDTH))
     states[: rounds.chains] = 0.0
     states[applied.before] = state.interests[applied.users]
-    interests.advance(states, turned.traces.take(rounds.event), rounds)
+    interests.advance(states, turned.traces.take(rounds.event), rounds, wanted)
     return Followed(states, state.interests)
 
 

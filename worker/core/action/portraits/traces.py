@@ -4,6 +4,7 @@ not understood says nothing, and an event never becomes a dead letter for it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from worker.core.events.hashing import stable_hash
 Ints = NDArray[np.int64]
 
 FURTHER = ("consent", "timezone")
+_PLAIN = {str, bool, NoneType}
 _SAID = {"granted": GRANTED, "denied": DENIED, "unsubscribed": UNSUBSCRIBED}
 
 
@@ -37,11 +39,11 @@ def _column(values: Sequence[Any], code: Callable[[Any], int], order: Ints) -> I
     """The codes of values at the positions `order`, zeros where the batch has none; few of them are different."""
     if not values:
         return np.zeros(len(order), dtype=np.int64)
-    codes: dict[Any, int] = {}
-    for value in values:
-        if type(value) in (str, bool) and value not in codes:
-            codes[value] = code(value)
-    return np.array([codes.get(value, 0) if type(value) in (str, bool) else 0 for value in values], dtype=np.int64)[order]
+    kinds = set(map(type, values))
+    if not kinds <= _PLAIN:
+        values = [value if type(value) in _PLAIN else None for value in values]
+    codes = {value: code(value) for value in set(values)}  # True and False equal no text
+    return np.fromiter(map(codes.__getitem__, values), dtype=np.int64, count=len(values))[order]
 
 
 def _consent_code(value: Any) -> int:
