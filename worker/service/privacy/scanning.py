@@ -54,8 +54,8 @@ def _of_partition(log: Log, topic: Topic, partition: int, word: re.Pattern[bytes
             for covered in latest.pop(record.key, []):
                 covered.live, covered.goes = False, "with compaction: a later record has taken its place"
         if places := places_in(record, word):
-            tombstone = topic.compacted and record.value is None
-            goes = "with compaction: it is a tombstone" if tombstone else _goes(topic, settings)
+            tombstone = record.value is None and (topic.compacted or topic.name == settings.topics.triggers)
+            goes = f"{'with compaction' if topic.compacted else 'as a worker sweeps the log'}: it is a tombstone" if tombstone else _goes(topic, settings)
             sighting = Sighting(topic.name, partition, record.offset, places, not tombstone, goes)
             found.append(sighting)
             if topic.compacted and record.key is not None:
