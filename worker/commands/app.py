@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "tap": "Print the records of a topic.",
     "topics": "Create the topics on Kafka, or check them.",
     "deadletters": "List the records that could not be scored, or send them to the input again.",
+    "relearn": "Learn the models anew, without the examples of users who were erased.",
     "rescore": "Score a range of the input again, beside the scores that there are.",
     "privacy": "Forget users, show the receipts of it, and look for what is left of them.",
     "config": "Show, check or describe the configuration.",

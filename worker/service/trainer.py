@@ -7,12 +7,12 @@ committed otherwise. So whatever a dead trainer had learned since its last snaps
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from worker.core.labels.examples import CAUSES, Example, ExampleError
+from worker.core.labels.examples import CAUSES, Example
 from worker.core.labels.tallies import Tally
+from worker.core.learning.relearned import is_relearned
 from worker.core.learning.snapshot import Snapshot, SnapshotError
 from worker.core.learning.window import Window, matured
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
@@ -21,6 +21,8 @@ from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
 from worker.service.models import latest_of, usable
 from worker.service.patience import Patience
+from worker.service.takeover import Coming, TakeOver
+from worker.service.target_examples import FollowedReceipts, TargetExamples
 from worker.service.telemetry.happenings import Happenings
 from worker.service.topics import target_partitions
 from worker.settings import Settings
@@ -44,6 +46,8 @@ class _Learner:
     unpublished: int = 0
     since_s: float = 0.0  # when the first of them was learned
     failed: tuple[int, int] = (0, 0)  # examples skipped and returns to the good state, as last told
+    coming: Coming | None = None  # a relearned model that is to take its place; nothing is published until it has
+    at_once: bool = False  # whether a snapshot is due now
 
     def take(self, examples: Iterable[Example | Tally]) -> None:
         """Have what was published be held against what came of it."""
@@ -72,6 +76,9 @@ class Trainers:
         self._patience = patience
         self._target_of = {partition: name for name, partition in target_partitions(settings).items()}
         self.learners: dict[int, _Learner] = {}
+        self._receipts = FollowedReceipts(log, settings, happened, patience)
+        self._examples = TargetExamples(settings, self._receipts.erased)
+        self._takeover = TakeOver(log, settings, happened, patience, self._examples)
         self._looked_s = clock.elapsed_s() + FIRST_LOOK_S - JUDGED_EVERY_S
 
     def learn(self, budget_s: float, wait_s: float) -> bool:
@@ -80,7 +87,9 @@ class Trainers:
         Raises MemberReplaced, LogUnavailable when stopping.
         """
         until_s = self._clock.elapsed_s() + budget_s
-        learned = False
+        learned = any(learner.coming for learner in self.learners.values())
+        wait_s = 0.0 if learned else wait_s
+        self._receipts.look()
         try:
             while True:
                 polled = self._patience.call("poll examples", self._turns.poll, AT_ONCE, wait_s)
@@ -88,6 +97,7 @@ class Trainers:
                 for name, records in polled.records.items():
                     self._learn(name.partition, records)
                     learned = True
+                self._bring_up()
                 self._publish(everything=False)
                 self._look()
                 if not polled.records or self._clock.elapsed_s() >= until_s:
@@ -162,8 +172,7 @@ class Trainers:
         for record in self._log.read(topic, partition, first):
             if record.offset >= committed:
                 return
-            with suppress(ExampleError):
-                yield Example.decode(record.value or b"")
+            yield from self._examples.take(self._target_of[partition], [record]).examples
 
     def _snapshot_at(self, committed: int, partition: int, records: Iterable[Record]) -> Snapshot:
         """The one that was published with the committed position: the last, unless somebody has put another behind it. Raises SnapshotError."""
@@ -191,21 +200,27 @@ class Trainers:
         if learner is None:
             return  # a partition without a target
         target = self._target_of[partition]
-        examples: list[Example | Tally] = []
-        for record in records:
-            try:
-                example = Example.decode(record.value or b"")
-                if example.target != target:
-                    raise ExampleError(f"it is of {example.target!r:.40}, and this partition of {target!r}")
-                examples.append(example)
-            except ExampleError as error:
-                self._happened.example_refused(partition, record.offset, error)
-        learner.trainer.learn_many(examples, {partition: records[-1].offset + 1})
-        learner.take(examples)
+        taken = self._examples.take(target, records)
+        for offset, error in taken.refused:
+            self._happened.example_refused(partition, offset, error)
+        learner.trainer.learn_many(taken.examples, {partition: records[-1].offset + 1})
+        learner.take(taken.examples)
+        for mark in (record for record in records if is_relearned(record.key)):
+            learner.coming = self._takeover.begin(target, mark) or learner.coming
         if not learner.unpublished:
             learner.since_s = self._clock.elapsed_s()
         learner.unpublished += len(records)
-        self._happened.examples_learned(target, len(examples))
+        self._happened.examples_learned(target, len(taken.examples))
+        self._happened.examples_erased(target, taken.erased)
+
+    def _bring_up(self) -> None:
+        """Let relearned models come nearer; one that has learned what the running one has takes its place."""
+        for partition, learner in self.learners.items():
+            coming = learner.coming
+            if coming and self._takeover.step(coming, learner.trainer.positions[str(partition)]):
+                learner.trainer, learner.coming, learner.at_once = coming.trainer, None, True
+                learner.failed = (coming.trainer.skipped, coming.trainer.returns)
+                self._happened.relearned_taken_over(coming.target, coming.trainer.learned)
 
     def _look(self) -> None:
         """Now and then: how far behind the trainers are, what they could not learn, and how good what was published is."""
@@ -233,7 +248,10 @@ class Trainers:
             partition: learner
             for partition, learner in self.learners.items()
             if learner.unpublished
-            and (everything or learner.unpublished >= service.snapshot_examples or now_s - learner.since_s >= service.snapshot_wait_ms / 1000)
+            and not learner.coming
+            and (
+                everything or learner.at_once or learner.unpublished >= service.snapshot_examples or now_s - learner.since_s >= service.snapshot_wait_ms / 1000
+            )
         }
         if not due:
             return
@@ -248,7 +266,7 @@ class Trainers:
         self._patience.call("publish snapshot", self._turns.commit, positions)
         self._happened.snapshots_committed(self._clock.elapsed_s() - began_s)
         for partition, learner in due.items():
-            learner.unpublished = 0
+            learner.unpublished, learner.at_once = 0, False
             target, trainer = self._target_of[partition], learner.trainer
             self._happened.snapshot_published(target, trainer.learned, trainer.skipped, sizes[partition])
 

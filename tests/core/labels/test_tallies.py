@@ -59,7 +59,7 @@ def test_a_tally_without_a_field_is_refused() -> None:
 def test_tallies_are_told_apart_by_partition_and_hour() -> None:
     tallies = [Tally("churn", partition, hour * HOUR_MS, (), (), (0,)) for partition in (0, 1, 11) for hour in (1, 11, 111)]
     assert len({tally.decision_id for tally in tallies}) == len(tallies)
-    assert {tally.user_id for tally in tallies} == {"partition 0", "partition 1", "partition 11"}
+    assert {tally.user for tally in tallies} == {"partition 0", "partition 1", "partition 11"}
 
 
 def test_a_window_is_looked_at_while_it_is_open() -> None:

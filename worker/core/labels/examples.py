@@ -8,6 +8,7 @@ Between them on their topic stand tallies (tallies.py), which no model learns.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,6 +27,7 @@ CAUSES = ("event", "silence")
 Sense = Literal["matured", "provisional", "happened"]
 SENSES: tuple[Sense, ...] = ("matured", "provisional", "happened")
 
+_DECISION_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}(\.[1-9][0-9]{0,17})?")
 _CAUSE = {"event": EVENT, "silence": SILENCE}
 _TEXTS = ("target", "decision_id", "user", "model", "layout")
 _FIELDS = frozenset((*_TEXTS, "schema", "sense", "cause", "time_ms", "due_ms", "outcome", "weight", "p", "raw", "bins"))
@@ -66,6 +68,12 @@ class Example:
     layout: str  # of the bins
     bins: NDArray[np.int32]  # active bins; 0s and order mean nothing
     sense: Sense = "matured"
+
+    @property
+    def origin(self) -> tuple[int, int]:
+        """The partition of the input that the decision came from, and the offset of its event, in silence of the user's last one."""
+        partition, _, event = self.decision_id.partition("-")
+        return int(partition), int(event.partition(".")[0])
 
     def encode(self) -> bytes:
         """The example as one JSON record."""
@@ -148,6 +156,8 @@ def _check_words(record: dict[str, Any]) -> None:
     for name in _TEXTS:
         if type(record[name]) is not str or not record[name]:
             raise ExampleError(f"{name} is not a text")
+    if _DECISION_ID.fullmatch(record["decision_id"]) is None:
+        raise ExampleError(f"decision_id is {record['decision_id']!r:.40}, not a partition and an offset")
     if record["cause"] not in CAUSES:
         raise ExampleError(f"cause is {record['cause']!r:.40}, not one of {', '.join(CAUSES)}")
     if record["sense"] not in SENSES:

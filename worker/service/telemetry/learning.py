@@ -42,9 +42,25 @@ class LearningHappenings:
         self._metrics.add("examples_refused_total", 1)
         self._log.warning("example refused", partition=partition, offset=offset, error=str(error).splitlines()[0])
 
+    def examples_erased(self, target: str, count: int) -> None:
+        """A trainer has passed over examples of users who were erased."""
+        self._metrics.add("examples_skipped_total", count, target, "erased")
+
+    def receipt_refused(self, offset: int, error: Exception) -> None:
+        """A record among the receipts is none of ours: what it says is not heeded."""
+        self._log.error("receipt refused", offset=offset, error=str(error))
+
+    def relearned_passed_over(self, target: str, why: str) -> None:
+        """A model that was learned anew cannot be gone on from; the trainer stays with the one it has."""
+        self._log.error("relearned model passed over", target=target, why=why)
+
+    def relearned_taken_over(self, target: str, learned: int) -> None:
+        """A trainer goes on from a model that was learned anew."""
+        self._log.info("relearned model taken over", target=target, learned=learned)
+
     def examples_failed(self, target: str, skipped: int, returns: int) -> None:
         """Of what a trainer took in, it could not learn so many; so often its weights went bad and it went back to its last good state."""
-        self._metrics.add("examples_skipped_total", skipped, target)
+        self._metrics.add("examples_skipped_total", skipped, target, "failed")
         self._metrics.add("model_returns_total", returns, target)
         if returns:
             self._log.warning("weights went bad", target=target, returns=returns)

@@ -19,6 +19,7 @@ PREFIX = "clickscore_"
 STEPS, ROLES = ("poll", "restore", "score", "send", "commit"), ("scorer", "trainer", "deliver")
 DROP_REASONS, CAUSES, OUTCOMES, GONE = ("late", "duplicate", "suppressed"), ("event", "silence"), ("happened", "absent"), ("expired", "evicted", "erased")
 MODELS = ("published", "raw")
+SKIPPED = ("failed", "erased")  # examples: they could not be learned, or their user was erased
 REQUESTS: tuple[str, ...] = KINDS
 ARMS, KNOWN = ("treated", "holdout"), ("assigned", "judged", "converted")
 FATES = ("delivered", "refused", "expired", "failed", "unreadable")
@@ -180,7 +181,7 @@ METRICS: tuple[Spec, ...] = (
     _histogram("learning", "label_delay_seconds", "Event time between a decision and the publishing of its outcome.", DELAY_BOUNDS_S, "target"),
     _gauge("learning", "example_backlog", "Offsets of the examples that the target's trainer has not learned yet; 0 when all were.", "target"),
     _counter("learning", "examples_learned_total", "Records of the examples that a trainer has taken in.", "target"),
-    _counter("learning", "examples_skipped_total", "Examples that a trainer could not learn.", "target"),
+    _counter("learning", "examples_skipped_total", "Examples that a trainer has not learned.", "target", "reason", reasons=SKIPPED),
     _counter("learning", "examples_refused_total", "Records among the examples that are none for their trainer."),
     _counter("learning", "model_returns_total", "Times that a trainer's weights went bad and it went back to its last good state.", "target"),
     _counter("learning", "snapshots_published_total", "Models that a trainer has published.", "target"),

@@ -1,0 +1,48 @@
+"""Which examples are of erased users, by the receipts of their erasure (schemas/receipt.schema.json).
+
+A receipt erases the examples of its pseudonym whose decision came from its partition of the input, at an offset below its `until`; a decision in silence
+counts with the offset of the user's last event. Examples of the same user from later events are nobody's erasure: they came after it.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from worker.core.labels.examples import Example
+from worker.core.labels.tallies import Tally
+from worker.core.privacy.receipts import Receipts
+
+
+class ReceiptRefused(ValueError):
+    """A record that is no receipt of ours; the text says why."""
+
+
+class ErasedExamples:
+    """What the receipts taken so far erase. The order in which they are taken does not matter, nor does one that is taken twice."""
+
+    def __init__(self, key: bytes) -> None:
+        """`key`: privacy.key. Raises ValueError for one that could be guessed."""
+        self._receipts = Receipts(key)
+        self._until: dict[tuple[str, int], int] = {}  # by pseudonym and partition of the input
+        self._users: set[str] = set()
+
+    def __len__(self) -> int:
+        """How many users were erased."""
+        return len(self._users)
+
+    def take(self, value: bytes) -> None:
+        """Read a receipt; raises ReceiptRefused where it was not written with the key."""
+        if not self._receipts.holds(value):
+            raise ReceiptRefused("its signature does not hold: it was written with another privacy.key, or changed since")
+        record = orjson.loads(value)
+        if record["until"] > 0:
+            whose = (record["user"], record["partition"])
+            self._until[whose] = max(record["until"], self._until.get(whose, 0))
+            self._users.add(record["user"])
+
+    def has(self, example: Example | Tally) -> bool:
+        """Whether nothing is to be learned from this example any more."""
+        if isinstance(example, Tally) or example.user not in self._users:
+            return False
+        partition, offset = example.origin
+        return offset < self._until.get((example.user, partition), 0)
