@@ -66,7 +66,7 @@ def test_every_metric_of_the_specification_is_seen(lived: Bench) -> None:
 def test_what_happened_is_counted(lived: Bench) -> None:
     found = series(lived)
     unmoved = {spec.name for spec in METRICS if spec.kind != "gauge" and spec.name in found and not any(value for _, value in found[spec.name])}
-    # nothing of this has happened: the input was never away, nobody was fast enough, no weights went bad, no retention took anything
+    # nothing of this has happened: nobody asked to be erased, the input was never away, nobody was fast enough, no weights went bad, no retention took anything
     assert unmoved == {
         "outages_total",
         "outcomes_voided_total",
@@ -74,6 +74,9 @@ def test_what_happened_is_counted(lived: Bench) -> None:
         "profile_evictions_total",
         "model_returns_total",
         "examples_skipped_total",
+        "privacy_requests_total",
+        "privacy_requests_refused_total",
+        "privacy_request_delay_seconds",
     }
 
 
