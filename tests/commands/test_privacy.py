@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from worker.configuration import load
 from worker.log.contract import Message
 from worker.log.embedded import EmbeddedLog
 from worker.service.assembly import build_loop
+from worker.service.housekeeping import Housekeeping
 from worker.service.loop import Loop, Stop
 from worker.service.privacy.sweeping import sweep
 from worker.service.sender import send_lines
@@ -100,7 +102,7 @@ def test_from_the_request_to_the_proof(worked: Worked, capsys: pytest.CaptureFix
     assert worked.command("scan", USER) == 1
     told = [line for line in said(capsys)[0].splitlines() if line.startswith("live")]
     assert {line.split(",")[0] for line in told} == {"live     clickscore.deadletter", "live     clickscore.triggers"}  # they are not compacted here
-    sweep(worked.log, worked.settings, worked.clock, worked.happened)
+    Housekeeping(worked.log, [], worked.clock, worked.happened, partial(sweep, worked.log, worked.settings, worked.clock, worked.happened)).look()
     assert worked.command("scan", USER) == 1
     told = said(capsys)[0].splitlines()
     assert len(told) == 2
