@@ -22,11 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.core_alone import TURN, trained
+from worker.core.action.guards.local_time import local_time, quiet_until
 from worker.core.action.plan import Plan, plan_of
 from worker.core.action.settings import ActionSettings, SegmentSettings, TriggerSettings
 from worker.core.pipeline import Pipeline
 from worker.core.scoring.scorecard import Scorecards
 from worker.core.settings import CoreSettings
+from worker.service.memory import collect_rarely
 
 SEGMENTS: dict[str, dict[str, Any]] = {
     "regulars": {"when": "sessions >= 2.0"},
@@ -68,6 +70,8 @@ def plan() -> Plan:
 
 def costs(lines: Sequence[bytes], cards: Scorecards, turn: int) -> NDArray[np.float64]:
     """Seconds of processor time of every turn, without (row 0) and with segments and rules (row 1)."""
+    for cached in (local_time, quiet_until):  # no repeat shall know the instants of the one before
+        cached.cache_clear()
     pipelines = Pipeline(CoreSettings()), Pipeline(CoreSettings(), plan=plan())
     starts = range(0, len(lines), turn)
     out = np.zeros((2, len(starts)))
@@ -100,6 +104,7 @@ def main(file: str, *numbers: str) -> None:
     events, turn, repeats = [*map(int, numbers[:3]), *(60_000, TURN, 5)[len(numbers[:3]) :]]
     lines = Path(file).read_bytes().splitlines()[:events]
     cards = trained(lines)
+    collect_rarely()  # as in the worker: else a collection falls on whoever is there
     agreed = [b'{"consent":"granted",' + line[1:] for line in lines]
     for name, part in (("as they are", lines), ("consent on every event", agreed)):
         if numbers[3:]:
