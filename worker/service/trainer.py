@@ -218,6 +218,7 @@ class Trainers:
         for partition, learner in self.learners.items():
             coming = learner.coming
             if coming and self._takeover.step(coming, learner.trainer.positions[str(partition)]):
+                coming.trainer.follow(learner.trainer)
                 learner.trainer, learner.coming, learner.at_once = coming.trainer, None, True
                 learner.failed = (coming.trainer.skipped, coming.trainer.returns)
                 self._happened.relearned_taken_over(coming.target, coming.trainer.learned)

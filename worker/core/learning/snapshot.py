@@ -115,7 +115,7 @@ class Snapshot:
         level = Level(len(looks_of(self.settings["horizon_ms"])))
         level.go_on(numbers["level"])
         coefficients = levelled(Calibration.from_state(numbers["calibration"]), level)
-        version, warming_up = f"{self.target}@{numbers['learned']}", min(numbers["outcomes"]) < abstain_below
+        version, warming_up = f"{self.target}@{numbers.get('named_before', 0) + numbers['learned']}", min(numbers["outcomes"]) < abstain_below
         weights, intercept = self.table("weights"), numbers["intercept"]
         return Scorecard(self.target, version, self.layout, weights, intercept, coefficients, warming_up, numbers["base_rate"], level.shift)
 

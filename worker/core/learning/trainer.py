@@ -46,6 +46,7 @@ class Trainer:
         self.rate_weight = INTERCEPT_PRIOR / (settings.prior * (1.0 - settings.prior))
         # Sums over matured outcomes, by weight, of what was published: their quotients are log-loss and calibration ratio.
         self.published = {"weight": 0.0, "log_loss": 0.0, "log_loss_of_base_rate": 0.0, "p": 0.0, "happened": 0.0}
+        self.named_before = 0  # added to the number in the model's name, so that no name comes up again after a relearning
         self.positions: dict[str, int] = {}  # partition of examples -> offset of the next one to learn
         self.skipped = 0  # examples that could not be learned
         self.returns = 0  # to the last good state, since the program started
@@ -61,6 +62,11 @@ class Trainer:
     def warming_up(self) -> bool:
         """Too few outcomes of one kind are known."""
         return min(self.outcomes) < self.settings.abstain_below
+
+    def follow(self, other: Trainer) -> None:
+        """Take another's place: from here on models are named after what it has named its own."""
+        self.named_before = max(self.named_before, other.named_before + other.learned + 1 - self.learned)
+        self._good, self._since = self.snapshot(), []
 
     def learn(self, example: Example | Tally) -> None:
         """Learn one example, or count it as skipped."""
@@ -81,7 +87,7 @@ class Trainer:
 
     def scorecard(self) -> Scorecard:
         """What has been learned so far, compiled: one copy of the weights, well under a millisecond and cheaper than keeping book of those that moved."""
-        version, weights = f"{self.name}@{self.learned}", self.model.weights.copy()
+        version, weights = f"{self.name}@{self.named_before + self.learned}", self.model.weights.copy()
         coefficients, shift = levelled(self.calibration, self.level), self.level.shift
         return Scorecard(self.name, version, self.layout, weights, float(self.model.intercept), coefficients, self.warming_up, self.base_rate, shift)
 
@@ -161,6 +167,7 @@ class Trainer:
         bins = np.flatnonzero(np.logical_or.reduce([table != 0.0 for table in tables.values()])).astype(np.int32)
         numbers: dict[str, Any] = {
             "learned": self.learned,
+            **({"named_before": self.named_before} if self.named_before else {}),
             "intercept": float(self.model.intercept),
             "information": self.model.information,
             "outcomes": list(self.outcomes),
@@ -186,6 +193,7 @@ class Trainer:
 
     def _take(self, snapshot: Snapshot) -> None:
         numbers = snapshot.numbers
+        self.named_before = numbers.get("named_before", 0)
         self.model.weights[:] = snapshot.table("weights")
         for name, table in self.model.optimizer.state().items():
             table[:] = snapshot.table(name)
