@@ -1,4 +1,5 @@
-"""Which tests coverage watches: those of single parts of worker/core. The others run without its tracer, which makes what they do several times as slow.
+"""Which tests coverage watches: those of single parts of worker/core. The others run without its tracer, which makes what they do
+a third slower.
 
 So the percentage that `make test` demands is that of the unit tests alone. It can only be lower than that of all tests, never higher:
 a line of worker/core that only a law, the service or a command reaches counts as untested until a test in tests/core names what it does.
