@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from worker.core.labels.history import History
 from worker.core.labels.judged import examples_of
 from worker.core.labels.outcomes import Outcomes, Settled
 from worker.core.labels.tallies import Tally
+from worker.core.labels.watched import Watched, watched_events
 from worker.core.privacy.pseudonyms import Pseudonyms
 from worker.core.profiles import layout as at
 from worker.core.profiles.event_columns import Rules, event_columns
@@ -97,10 +98,11 @@ class Pipeline:
         self.decisions = Decisions(len(SLOTS), len(self.targets))
         self.outcomes = Outcomes(self.targets, settings.seed)
         self.announcements = Announcements(self.outcomes)
-        self.profiles = Profiles(Rules(profiles.session_gap_ms, profiles.time_to_live_ms, self.outcomes.watched))
+        further = watched_events(self.targets)
+        self.profiles = Profiles(Rules(profiles.session_gap_ms, profiles.time_to_live_ms, Watched.first(further).codes(further)))
         self.watermark = Watermark(settings.events.jump_ms, settings.events.allowed_lateness_ms, settings.events.future_tolerance_ms)
         self.outages = OutageDetector(settings.outage.detect, settings.outage.declared_ms, keep_ms=LONGEST_MS)  # months in a turn need old ones
-        self.state = PartitionState(self.watermark, self.outages, self.outcomes.looks)
+        self.state = PartitionState(self.watermark, self.outages, self.outcomes.looks, further)
         self.names = BinNames(self.state.labels)
         features = settings.features
         holidays = HolidayCalendar(self.state.labels, features.holiday_country) if features.holidays else None
@@ -277,9 +279,14 @@ class Pipeline:
     def restore(self, changelog: Restored) -> None:
         """Go on where the changelog ends. The pipeline must be new."""
         self.state.restore(changelog)
+        watched = self.state.watched
+        self.outcomes.watch(watched)
+        self.profiles.rules = replace(self.profiles.rules, watched=watched.codes(self.state.outcomes))
         self.profiles.reserve(len(changelog.profiles))
         rows = self.profiles.rows_for(list(changelog.profiles))
-        self.profiles.rows[rows] = changelog.profile_rows()
+        found = changelog.profile_rows()
+        watched.clear(found)
+        self.profiles.rows[rows] = found
         if self.watermark.value != UNSET:
             self.silence.plan(rows, self.profiles.rows[rows, at.LAST].astype(np.int64), self.watermark.value)
         row_of = self.profiles.row_of

@@ -10,7 +10,7 @@ import pytest
 from tests.core.reading import splitmix64
 from tests.core.runs import COMPLETE, run, scorecards
 from tests.core.shops import DAY_MS, HOUR_MS, MINUTE_MS, START_MS, Value
-from worker.core.labels.outcomes import watched_events
+from worker.core.labels.watched import watched_events
 from worker.core.settings import CoreSettings, TargetSettings
 
 HALF_HOUR_MS = 30 * MINUTE_MS

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.events.names import EVENT_NAMES
 from worker.core.labels.decisions import ABSENT, DONE, EVENT, HAPPENED, UNKNOWN, VOID, Decisions, draws
 from worker.core.labels.examples import Sense
 from worker.core.labels.history import History
 from worker.core.labels.looks import Looks
 from worker.core.labels.timers import Timers
+from worker.core.labels.watched import Watched, watched_events
 from worker.core.profiles import layout as at
-from worker.core.profiles.layout import ORDER_RING, OUTCOMES
+from worker.core.profiles.layout import ORDER_RING
 from worker.core.settings import TargetSettings
 
 Floats = NDArray[np.float64]
@@ -38,14 +38,6 @@ class Settled:
     sense: Sense
 
 
-def watched_events(targets: dict[str, TargetSettings]) -> tuple[str, ...]:
-    """The outcome names that need a profile column of their own, in a stable order; at most OUTCOMES of them."""
-    names = tuple(sorted({t.outcome for t in targets.values()} - {"any", "purchase"}))
-    if len(names) > OUTCOMES:
-        raise ValueError(f"targets watch {len(names)} outcomes besides 'purchase' and 'any' ({', '.join(names)}); at most {OUTCOMES} are possible")
-    return names
-
-
 class Outcomes:
     """The targets' windows over the pending decisions."""
 
@@ -61,17 +53,14 @@ class Outcomes:
         self._closed: Ints = np.zeros(0, dtype=np.int64)
         self.voided = 0
         self.thinned = 0
-        watched = watched_events(targets)
         self.columns: list[list[int]] = []
-        for target in self.settings:
-            if target.outcome == "any":
-                self.columns.append([at.LAST])
-            elif target.outcome == "purchase":
-                self.columns.append(list(range(at.ORDER_TIMES, at.ORDER_TIMES + ORDER_RING)))
-            else:
-                self.columns.append([at.OUTCOME + watched.index(target.outcome)])
-        self.watched = tuple(EVENT_NAMES.index(name) for name in watched)
+        self.watch(Watched.first(watched_events(targets)))
         self.looks = Looks(self)
+
+    def watch(self, watched: Watched) -> None:
+        """Read further outcomes from these columns of the profiles."""
+        fixed = {"any": [at.LAST], "purchase": list(range(at.ORDER_TIMES, at.ORDER_TIMES + ORDER_RING))}
+        self.columns[:] = [fixed.get(target.outcome) or [watched.column(target.outcome)] for target in self.settings]
 
     def wait_for(self, decisions: Decisions, places: Ints) -> None:
         """Set the timers of new decisions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 import numpy as np
 import orjson
@@ -12,6 +13,7 @@ from worker.core.event_time.outage import OutageDetector
 from worker.core.event_time.watermark import Held, Watermark
 from worker.core.labels.decisions import Decisions
 from worker.core.labels.looks import Looks
+from worker.core.labels.watched import Watched
 from worker.core.profiles.profiles import Profiles
 from worker.core.state.changelog import PARTITION_KEY, Change, Restored, StateRefused, decision_key, label_key, profile_key, profile_values
 from worker.core.state.decision_records import decision_values
@@ -24,10 +26,13 @@ LABEL_LIMIT = 50_000  # texts remembered behind hashes; a value beyond them is s
 class PartitionState:
     """The texts behind hashes, the events that wait for confirmation, and the records of everything that changed."""
 
-    def __init__(self, watermark: Watermark, outages: OutageDetector, looks: Looks) -> None:
+    def __init__(self, watermark: Watermark, outages: OutageDetector, looks: Looks, outcomes: Sequence[str]) -> None:
+        """`outcomes` are the names that targets watch besides purchases and any event."""
         self.watermark = watermark
         self.outages = outages
         self.looks = looks
+        self.outcomes = tuple(outcomes)
+        self.watched = Watched.first(outcomes)
         self.labels: dict[int, str] = {}
         self.held: list[tuple[int, bytes]] = []  # offset and bytes of each event in watermark.held
         self.requests: int | None = None  # the next offset to be read of the partition's requests to be forgotten; None where they were never followed
@@ -53,6 +58,8 @@ class PartitionState:
         state = {"schema": 1, "watermark_ms": self.watermark.value, "outages": self.outages.state(), "held": held, "tallies": self.looks.state()}
         if self.requests is not None:
             state["requests"] = self.requests
+        if watched := self.watched.state():
+            state["watched"] = watched
         return PARTITION_KEY, orjson.dumps(state)
 
     def profile_keys(self, user_ids: list[str]) -> list[bytes]:
@@ -100,6 +107,12 @@ class PartitionState:
             except (ValueError, TypeError) as error:
                 todo = "run the program that wrote it, or write a tombstone for this key to begin without"
                 raise StateRefused(f"the tallies of an hour cannot be read: {error}", "partition state", todo) from None
+            try:
+                before = Watched.of_state(record["watched"]) if "watched" in record else self.watched  # a program that did not say had them in this order
+            except (ValueError, TypeError) as error:
+                todo = "run the program that wrote it, or write a tombstone for this key to begin without"
+                raise StateRefused(f"which outcomes were watched cannot be read: {error}", "partition state", todo) from None
+            self.watched = before.for_names(self.outcomes, self.watermark.value)
             self.requests = record.get("requests")
             self.held = [(offset, base64.b64decode(value)) for offset, value, _ in record["held"]]
             # users and times of waiting events are read again when they are decoded; only how long they waited is state
