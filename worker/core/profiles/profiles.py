@@ -51,10 +51,10 @@ class Profiles:
     def rows_for(self, user_ids: list[str]) -> Ints:
         """The row of each user, new rows for new users."""
         known = self.row_of
-        found = [known.get(user) for user in user_ids]
-        if None in found:
-            found = [self._add(user) if row is None else row for user, row in zip(user_ids, found, strict=True)]
-        return np.array(found, dtype=np.int64)
+        for user in dict.fromkeys(user_ids):
+            if user not in known:
+                self._add(user)
+        return np.fromiter(map(known.__getitem__, user_ids), np.int64, len(user_ids))
 
     def reserve(self, users: int) -> None:
         """Make room for so many users at once."""
@@ -63,10 +63,7 @@ class Profiles:
             grown[: len(self.rows)] = self.rows
             self.rows = grown
 
-    def _add(self, user: str) -> int:
-        row = self.row_of.get(user)
-        if row is not None:  # added by an earlier event of the same batch
-            return row
+    def _add(self, user: str) -> None:
         if self._free:
             row = self._free.pop()
             self.user_of[row] = user
@@ -76,7 +73,6 @@ class Profiles:
             if row == len(self.rows):
                 self.reserve(max(1024, row * 3 // 2))
         self.row_of[user] = row
-        return row
 
     def apply(self, rows: Ints, events: EventColumns) -> Applied:
         """Take the events, in order, through the rows of their users."""
