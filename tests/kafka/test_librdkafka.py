@@ -22,8 +22,9 @@ from worker.log.kafka.client import Assignment, GroupConsumer, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.failures import NotAllowed
 from worker.log.kafka.librdkafka import consumer as librdkafka_consumer
-from worker.log.kafka.librdkafka.client import Librdkafka, publisher_settings
+from worker.log.kafka.librdkafka.client import Librdkafka
 from worker.log.kafka.librdkafka.consumer import membership_of, waiting
+from worker.log.kafka.librdkafka.settings import publisher_settings
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from worker.log.contract import TopicPartition
 from worker.log.errors import Fenced, LogUnavailable, RecordRefused
 from worker.log.kafka.client import InDoubt, Outgoing, Position
 from worker.log.kafka.connection import Connection
-from worker.log.kafka.librdkafka.client import Librdkafka, publisher_settings
+from worker.log.kafka.librdkafka.client import Librdkafka
 from worker.log.kafka.librdkafka.publisher import LibrdkafkaPublisher, _Reports
+from worker.log.kafka.librdkafka.settings import publisher_settings
 
 
 @pytest.fixture

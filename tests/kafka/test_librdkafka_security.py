@@ -21,9 +21,9 @@ from worker.log.errors import LogCorrupt, LogError, LogUnavailable, LogUnusable,
 from worker.log.kafka.client import Outgoing
 from worker.log.kafka.connection import Connection, Mechanism, Sasl, Tls
 from worker.log.kafka.failures import ClusterTooOld, LoginRefused, NotAllowed
-from worker.log.kafka.librdkafka import client as librdkafka
 from worker.log.kafka.librdkafka.client import Librdkafka
 from worker.log.kafka.librdkafka.errors import log_error
+from worker.log.kafka.librdkafka.settings import Tokens
 
 LOGINS: tuple[Mechanism, ...] = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
@@ -182,7 +182,7 @@ def test_a_token_that_cannot_be_had_is_told_by_whoever_has_it(secure_broker: Sec
 def test_tokens_are_asked_for_again_and_a_failure_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(unsecured_token("one"))
-    tokens = librdkafka.Tokens(Sasl("OAUTHBEARER", token_file=str(file)))
+    tokens = Tokens(Sasl("OAUTHBEARER", token_file=str(file)))
     first, expiry = tokens("")
     assert expiry > time.time()
     file.write_text(unsecured_token("two"))

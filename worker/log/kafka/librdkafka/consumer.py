@@ -13,9 +13,9 @@ from worker.log.contract import Record, TopicPartition
 from worker.log.errors import LogError, LogUnavailable, LogUnusable, MemberReplaced
 from worker.log.kafka.client import MARK_END, Assignment, Membership, Position
 from worker.log.kafka.connection import Connection
-from worker.log.kafka.librdkafka.client import Settings, close_within
 from worker.log.kafka.librdkafka.errors import Troubles, cause, log_error, made
 from worker.log.kafka.librdkafka.records import by_partition
+from worker.log.kafka.librdkafka.settings import Settings, close_within
 
 _NOT_KNOWN_YET = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 _TOPIC_WAIT_S = 1.0  # brokers learn of a new topic a moment after it was made

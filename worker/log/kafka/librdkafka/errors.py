@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from worker.log.errors import LogError, LogUnavailable, LogUnusable
 from worker.log.kafka.failures import failure
-from worker.log.kafka.librdkafka.client import PROBE, Settings, Tokens
+from worker.log.kafka.librdkafka.settings import PROBE, Settings, Tokens
 
 C = TypeVar("C")
 

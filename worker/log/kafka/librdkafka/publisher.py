@@ -14,8 +14,8 @@ from worker.log.contract import TopicPartition
 from worker.log.errors import LogError, LogUnavailable
 from worker.log.kafka.client import InDoubt, Membership, Outgoing, Position
 from worker.log.kafka.connection import Connection
-from worker.log.kafka.librdkafka.client import Settings, close_within
 from worker.log.kafka.librdkafka.errors import Troubles, cause, made
+from worker.log.kafka.librdkafka.settings import Settings, close_within
 from worker.log.kafka.watchdog import Overrun, Watchdog
 
 _FULL_S = 0.05  # so long delivery reports are served when librdkafka's queue is full
