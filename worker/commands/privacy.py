@@ -37,55 +37,29 @@ def _privacy() -> None:
     """Forget users, keep them from being known, show the receipts, and look for what is left. Needs privacy.key."""
 
 
-@privacy.command()
-def delete(
-    users: UsersArgument = None,
-    file: FileOption = None,
-    request_id: RequestOption = "",
-    wait: WaitOption = False,
-    timeout: TimeoutOption = 60.0,
-    everywhere: EverywhereOption = False,
-    embedded: EmbeddedOption = None,
-    bootstrap: BootstrapOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-) -> None:
-    """Forget what is known of users. Events that come later start from nothing."""
-    _ask("DELETE", users, file, request_id, timeout if wait else None, everywhere, _settings(embedded, bootstrap, config, assignments))
+def _command(kind: Kind, says: str) -> None:
+    """The command that asks for one kind of request; all take the same."""
+
+    def ask(
+        users: UsersArgument = None,
+        file: FileOption = None,
+        request_id: RequestOption = "",
+        wait: WaitOption = False,
+        timeout: TimeoutOption = 60.0,
+        everywhere: EverywhereOption = False,
+        embedded: EmbeddedOption = None,
+        bootstrap: BootstrapOption = None,
+        config: ConfigOption = None,
+        assignments: SetOption = None,
+    ) -> None:
+        _ask(kind, users, file, request_id, timeout if wait else None, everywhere, _settings(embedded, bootstrap, config, assignments))
+
+    privacy.command(kind.lower(), help=says)(ask)
 
 
-@privacy.command()
-def suppress(
-    users: UsersArgument = None,
-    file: FileOption = None,
-    request_id: RequestOption = "",
-    wait: WaitOption = False,
-    timeout: TimeoutOption = 60.0,
-    everywhere: EverywhereOption = False,
-    embedded: EmbeddedOption = None,
-    bootstrap: BootstrapOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-) -> None:
-    """Forget what is known of users, and drop their events from then on."""
-    _ask("SUPPRESS", users, file, request_id, timeout if wait else None, everywhere, _settings(embedded, bootstrap, config, assignments))
-
-
-@privacy.command()
-def unsuppress(
-    users: UsersArgument = None,
-    file: FileOption = None,
-    request_id: RequestOption = "",
-    wait: WaitOption = False,
-    timeout: TimeoutOption = 60.0,
-    everywhere: EverywhereOption = False,
-    embedded: EmbeddedOption = None,
-    bootstrap: BootstrapOption = None,
-    config: ConfigOption = None,
-    assignments: SetOption = None,
-) -> None:
-    """Let suppressed users in again; they start from nothing."""
-    _ask("UNSUPPRESS", users, file, request_id, timeout if wait else None, everywhere, _settings(embedded, bootstrap, config, assignments))
+_command("DELETE", "Forget what is known of users. Events that come later start from nothing.")
+_command("SUPPRESS", "Forget what is known of users, and drop their events from then on.")
+_command("UNSUPPRESS", "Let suppressed users in again; they start from nothing.")
 
 
 @privacy.command()
