@@ -92,8 +92,22 @@ def examples_committed_before_they_are_published() -> None:
 def state_not_read_back() -> None:
     """A partition that is gained begins with nothing."""
 
-    def restored(_log: Any, _topic: str, partition: int, settings: Any, _clock: Any, _happened: Any, _plan: Any) -> Pipeline:
-        return Pipeline(settings, partition)
+    class Forgetful:
+        """The log, with nothing in any changelog."""
+
+        def __init__(self, log: Any) -> None:
+            self._log = log
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._log, name)
+
+        def read(self, *_: Any) -> Iterator[Any]:
+            return iter(())
+
+    restore = scorer.restored_pipeline
+
+    def restored(log: Any, *others: Any) -> Pipeline:
+        return restore(Forgetful(log), *others)
 
     setattr(scorer, "restored_pipeline", restored)  # noqa: B010
 
