@@ -21,6 +21,7 @@ from worker.log.kafka.librdkafka.publisher import LibrdkafkaPublisher
 from worker.log.kafka.turns import KafkaTurns
 from worker.service import scorer, trainer
 from worker.service.clock import SystemClock
+from worker.service.restore import restored_pipeline
 
 HOURS_MS = (0, -3_600_000, -7 * 3_600_000, 3_600_000)
 PUBLISHERS: tuple[Any, ...] = (KafkaPythonPublisher, LibrdkafkaPublisher)
@@ -104,10 +105,8 @@ def state_not_read_back() -> None:
         def read(self, *_: Any) -> Iterator[Any]:
             return iter(())
 
-    restore = scorer.restored_pipeline
-
     def restored(log: Any, *others: Any) -> Pipeline:
-        return restore(Forgetful(log), *others)
+        return restored_pipeline(Forgetful(log), *others)
 
     setattr(scorer, "restored_pipeline", restored)  # noqa: B010
 
