@@ -24,6 +24,7 @@ from worker.core.scoring.scorecard import Scorecards
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
+from worker.service.collecting import collect
 from worker.service.models import Models
 from worker.service.patience import Patience
 from worker.service.privacy.erasures import Erasures
@@ -93,7 +94,7 @@ class Scorer:
 
     def _turn(self, wait_s: float) -> bool:
         began_s = self._clock.elapsed_s()
-        polled = self._collect(wait_s)
+        polled = collect(self._poll, self._clock, self._settings.service, wait_s)
         read = sum(map(len, polled.records.values()))
         polled_s = self._clock.elapsed_s()
         self._follow(polled)
@@ -145,17 +146,8 @@ class Scorer:
 
     # ---- 1 poll
 
-    def _collect(self, wait_s: float) -> Polled:
-        """A turn's records: as many polls as the turn has room and its oldest event has time for."""
-        service = self._settings.service
-        polls = [self._patience.call("poll", self._turns.poll, service.turn_events, wait_s)]
-        room = service.turn_events - sum(map(len, polls[0].records.values()))
-        until_s = self._clock.elapsed_s() + service.turn_wait_ms / 1000
-        while polls[-1].records and room > 0 and (left_s := until_s - self._clock.elapsed_s()) > 0:  # a poll without any has waited long enough
-            more = self._patience.call("poll", self._turns.poll, room, left_s)
-            room -= sum(map(len, more.records.values()))
-            polls.append(more)
-        return polls[0] if len(polls) == 1 else _joined(polls)
+    def _poll(self, limit: int, wait_s: float) -> Polled:
+        return self._patience.call("poll", self._turns.poll, limit, wait_s)
 
     # ---- 2 partitions come and go
 
@@ -274,18 +266,6 @@ class Scorer:
             key, value, full = dead_letter(letter.value, key, self._topics.events, partition, letter.offset, letter.reason, letter.detail, headers)
             messages.append(Message(value, key, tuple(full), partition))
         return messages
-
-
-def _joined(polls: Sequence[Polled]) -> Polled:
-    """Several polls of one turn as one."""
-    records: dict[TopicPartition, list[Record]] = {}
-    skipped: Counter[TopicPartition] = Counter()
-    for polled in polls:
-        for name, found in polled.records.items():
-            records[name] = [*records.get(name, []), *found]
-        skipped.update(polled.skipped)
-    gained, lost = (frozenset[TopicPartition]().union(*sets) for sets in ((p.gained for p in polls), (p.lost for p in polls)))
-    return Polled(records, gained, lost, dict(skipped))
 
 
 def _told_apart(records: list[Record], names: dict[str, str]) -> tuple[list[Record], list[Record]]:

@@ -100,6 +100,10 @@ class _LastWords:
         self._heard = bool(data)
         return data
 
+    def __repr__(self) -> str:
+        """Without asking the system for both addresses: kafka-python's selector makes an error's text of a socket each time that it waits for one."""
+        return f"<{type(self).__name__}>"
+
 
 class _TcpSocket(_LastWords, Socket):
     pass
