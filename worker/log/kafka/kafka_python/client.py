@@ -24,6 +24,7 @@ from worker.log.kafka.client import Assignment, Membership, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.kafka_python.connection import opened, raise_refused, require_topics, translated
 from worker.log.kafka.kafka_python.ends import Ends
+from worker.log.kafka.kafka_python.fetched import FetchedRecords
 from worker.log.kafka.kafka_python.publisher import KafkaPythonPublisher
 
 SLICE_MS = 50  # of a poll: how late a changed assignment or a replacement may be noticed when no record comes
@@ -66,6 +67,7 @@ class _Source:
         self.consumer, self.network = opened(KafkaConsumer, connection, client_id, **READING, **options)
         self._broken: LogError | None = None
         self.ends = Ends(self.consumer)
+        self.consumer._fetcher.PartitionRecords = FetchedRecords  # which it takes from its class otherwise
 
     def poll(self, limit: int, timeout_ms: float) -> dict[TopicPartition, list[Record]]:
         """At most `limit` records; {} when there is none, also for what passes by itself: a broker away, no position to read from yet."""
@@ -84,7 +86,7 @@ class _Source:
             raise self._broken from error
         if not found:
             raise_refused(self._client_id, self.where)
-        return {TopicPartition(*name): _records(name, records) for name, records in found.items()}
+        return {TopicPartition(*name): records for name, records in found.items()}
 
     def broken_by(self, error: KafkaError | LogError) -> NoReturn:
         """Raise the error as the log's; where no poll can succeed any more, so will all others."""
@@ -98,15 +100,6 @@ class _Source:
             self.consumer.close(autocommit=False)
         except (KafkaError, RuntimeError):  # its thread has died
             self.network.close()
-
-
-def _records(name: Partition, records: list[Any]) -> list[Record]:
-    """The hot path of reading: attributes by position, no call but the tuple's own."""
-    topic, partition = name
-    return [
-        Record(topic, partition, offset, key, value, tuple((header, content or b"") for header, content in headers) if headers else (), timestamp_ms)
-        for _, _, _, offset, timestamp_ms, _, key, value, headers, _, _, _, _ in records
-    ]
 
 
 class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types
