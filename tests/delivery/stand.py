@@ -58,9 +58,10 @@ class Stand:
     def courier(self, name: str = "shop") -> Courier:
         """A new courier, as a process that starts; the one before is fenced."""
         writer, exchange = opened_destinations(self.settings)[name]
-        turns = FaultyLog(self.log, self.faults).turns(deliver_group(self.settings, name), [self.settings.topics.triggers], "m", on_gap="skip")
+        log = FaultyLog(self.log, self.faults)
+        turns = log.turns(deliver_group(self.settings, name), [self.settings.topics.triggers], "m", on_gap="skip")
         patience = Patience(self.clock, self.happened, lambda: self.stop.asked)
-        return Courier(name, self.settings, turns, exchange, writer, self.clock, self.happened, patience, random.Random(7))
+        return Courier(name, self.settings, log, turns, exchange, writer, self.clock, self.happened, patience, random.Random(7))
 
     def fire(self, *triggers: tuple[int, str], **changed: Any) -> None:
         """Triggers by number and user, that fire now and are worth sending for an hour."""
@@ -68,6 +69,10 @@ class Stand:
         for number, user in triggers:
             value = trigger_value(number, user, **{"time_ms": now_ms, "expires_ms": now_ms + 3_600_000, **changed})
             self.log.append(self.settings.topics.triggers, [Message(value, user.encode())])
+
+    def erase(self, *users: str) -> None:
+        """What a worker writes as it erases them."""
+        self.log.append(self.settings.topics.triggers, [Message(None, user.encode()) for user in users])
 
     def until(self, courier: Courier, done: Callable[[], bool], step_s: float = 0.0) -> None:
         """Step until something holds; the clock moves by step_s with each."""
@@ -97,7 +102,7 @@ class Stand:
     def fates(self, name: str = "shop") -> dict[str, float]:
         found = {
             fate: self.metrics.registry.get_sample_value("clickscore_deliveries_total", {"destination": name, "fate": fate})
-            for fate in ("delivered", "refused", "expired", "failed", "unreadable")
+            for fate in ("delivered", "refused", "expired", "failed", "unreadable", "erased")
         }
         return {fate: count for fate, count in found.items() if count}
 

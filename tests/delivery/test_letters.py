@@ -33,7 +33,7 @@ def test_letters_fit_the_schema_and_the_page_says_what_each_reason_means() -> No
     assert [error.message for one in headers for error in Draft202012Validator(schema).iter_errors(one)] == []
     page = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", (ROOT / "docs" / "delivery.md").read_text(), re.MULTILINE))
     assert {reason: page.get(reason) for reason in MEANINGS} == MEANINGS
-    assert set(REASONS) | {"delivered"} == set(Fate.__args__)  # type: ignore[attr-defined]
+    assert set(REASONS) | {"delivered", "erased"} == set(Fate.__args__)  # type: ignore[attr-defined]
     assert set(REASONS.values()) == set(MEANINGS)
 
 

@@ -40,7 +40,7 @@ def delivery(made: Alerts) -> Iterator[dict[str, Any]]:
         f"{{{{ $labels.instance }}}} has {{{{ $value }}}} or more waiting for it, and in {while_s} it took none.",
     )
     decided = f"sum by (job, destination) (increase(clickscore_deliveries_total[{lost_s}]))"
-    lost = f'sum by (job, destination) (increase(clickscore_deliveries_total{{fate!="delivered"}}[{lost_s}]))'
+    lost = f'sum by (job, destination) (increase(clickscore_deliveries_total{{fate!~"delivered|erased"}}[{lost_s}]))'
     yield made.alert(
         "ClickscoreTriggersUndelivered",
         "ticket",

@@ -8,30 +8,27 @@ decided again, under the same id.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from queue import Empty
 
 from worker.delivery.pacing.backoff import Backoff, retry_after_s
 from worker.delivery.pacing.breaker import Breaker
 from worker.delivery.pacing.gate import Gate
-from worker.delivery.reading.letters import letter_of
-from worker.delivery.reading.positions import Positions
-from worker.delivery.reading.queue import Fate, Job, Queue
-from worker.delivery.reading.trigger import Trigger, TriggerUnreadable, read_trigger
+from worker.delivery.reading.letters import letter_of, tells
+from worker.delivery.reading.queue import Job
+from worker.delivery.reading.reader import Reader
+from worker.delivery.reading.trigger import Trigger
 from worker.delivery.request.writing import Writer
 from worker.delivery.sending.answers import Answer, blamed_items, meaning
 from worker.delivery.sending.callers import Call, Callers
 from worker.delivery.sending.exchange import Exchange
-from worker.log.contract import Polled, Record, Turns
+from worker.log.contract import Log, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
 from worker.service.patience import Patience
 from worker.service.telemetry.happenings import Happenings
 from worker.settings import Settings
 
-AT_ONCE = 500  # records of one poll
 COMMIT_EVERY_S = 0.2  # while requests are under way; a crash repeats what was decided since
-FULL_POLL_S = 15.0  # a full queue reads one record in this time, for who does not poll at all loses the partitions
 ALONE_AFTER = 3  # such failures of a trigger in a batch: from then on it goes by itself, for one of the batch may be why
 
 
@@ -42,6 +39,7 @@ class Courier:
         self,
         name: str,
         settings: Settings,
+        log: Log,
         turns: Turns,
         exchange: Exchange,
         writer: Writer,
@@ -54,8 +52,8 @@ class Courier:
         self._name, self._settings, self._destination, self._deliver = name, settings, destination, deliver
         self._turns, self._exchange, self._writer = turns, exchange, writer
         self._clock, self._happened, self._patience = clock, happened, patience
-        self._rules = frozenset(destination.rules)
-        self._queue, self._positions = Queue(), Positions()
+        self._reader = Reader(name, settings, log, turns, clock, happened, patience)
+        self._queue, self._positions = self._reader.queue, self._reader.positions
         self._backoff = Backoff(deliver.backoff_ms / 1000, deliver.longest_backoff_ms / 1000, chance)
         pause = Backoff(deliver.breaker_pause_ms / 1000, deliver.longest_breaker_pause_ms / 1000, chance)
         self._breaker = Breaker(deliver.breaker_failures, pause)
@@ -64,7 +62,7 @@ class Courier:
         self._throttled = 0  # times in a row
         self._taken = 0  # triggers, by the destination
         self._circuit: str = self._breaker.state
-        self._polled_s = self._committed_s = clock.elapsed_s()
+        self._committed_s = clock.elapsed_s()
 
     @property
     def undecided(self) -> int:
@@ -79,13 +77,22 @@ class Courier:
     def step(self, wait_s: float) -> None:
         """Read, send what may go, take in what came back, commit; waits at most wait_s, for whichever comes first.
 
+        Nothing is sent before it is known whether its user was erased by what the topic holds.
+
         Raises MemberReplaced; LogUnavailable when stopping, or at the limit of patience.
         """
-        self._read(wait_s)
+        try:
+            current = self._reader.read(0.0 if self.under_way else self._until_next(wait_s))
+        except MemberReplaced:
+            raise
+        except Fenced as error:
+            self._give_up(error)
+            current = False
         self._expire()
-        self._begin()
-        if self.under_way or self._full():
-            self._collect(self._until_next(wait_s))
+        if current:
+            self._begin()
+        if self.under_way or (current and self._reader.full):
+            self._collect(self._until_next(wait_s) if current else 0.0)
         self._commit(at_once=not self.under_way)
         self._happened.deliveries_progressed(self._name, self._queue.waiting, sum(self._turns.lag().values()), self._queue.first_to_expire())
 
@@ -102,57 +109,11 @@ class Courier:
         self._exchange.close()
         self._turns.close()
 
-    # ---- reading
-
-    def _full(self) -> bool:
-        return self._queue.waiting >= self._deliver.queue
-
-    def _read(self, wait_s: float) -> None:
-        room = max(1, min(AT_ONCE, self._deliver.queue - self._queue.waiting))
-        if self._full() and self._clock.elapsed_s() - self._polled_s < FULL_POLL_S:
-            return
-        wait_s = 0.0 if self.under_way or self._full() else self._until_next(wait_s)
-        try:
-            polled = self._patience.call(f"poll triggers for {self._name}", self._turns.poll, room, wait_s)
-        except MemberReplaced:
-            raise
-        except Fenced as error:
-            self._give_up(error)
-            return
-        self._polled_s = now_s = self._clock.elapsed_s()
-        self._follow(polled, now_s)
-        for name, records in polled.records.items():
-            jobs = list(self._jobs(records))
-            self._positions.read(name, records[-1].offset + 1, jobs)
-            for job in jobs:
-                if not job.over:
-                    self._queue.admit(job, now_s)
-
-    def _follow(self, polled: Polled, now_s: float) -> None:
-        if polled.lost or polled.gained:
-            self._happened.rebalanced("deliver", len(polled.gained), len(polled.lost))
-        for name in polled.lost | polled.gained:
-            self._queue.drop(self._positions.lose(name), now_s)
-        for name, offsets in polled.skipped.items():
-            self._happened.input_skipped("deliver", name.topic, name.partition, offsets)
-
-    def _jobs(self, records: list[Record]) -> Iterator[Job]:
-        for record in records:
-            try:
-                trigger = read_trigger(record.value)
-            except TriggerUnreadable as error:
-                job = Job(record, None)
-                self._decide(job, "unreadable", str(error))
-                yield job
-                continue
-            if trigger is not None and (not self._rules or trigger.rule in self._rules):
-                yield Job(record, trigger)
-
     # ---- sending
 
     def _expire(self) -> None:
         for job in self._queue.expired(self._clock.now_ms()):
-            self._decide(job, "expired", f"expired after {job.tries} tries" + (f", the last: {job.detail}" if job.detail else ""))
+            self._reader.decide(job, "expired", f"expired after {job.tries} tries" + (f", the last: {job.detail}" if job.detail else ""))
 
     def _begin(self) -> None:
         now_s = self._clock.elapsed_s()
@@ -220,19 +181,19 @@ class Courier:
         blamed = blamed_items(answer, self._writer.blamed)
         for number, job in enumerate(jobs):
             if number in blamed:
-                self._decide(job, "refused", blamed[number])
+                self._reader.decide(job, "refused", blamed[number])
             else:
                 self._taken += 1
-                self._decide(job, "delivered", "")
+                self._reader.decide(job, "delivered", "")
         self._happened.triggers_delivered(self._name, [t.time_ms for number, t in enumerate(_triggers(jobs)) if number not in blamed])
 
     def _refused(self, jobs: list[Job], answer: Answer, now_s: float) -> None:
         if len(jobs) == 1:
-            self._decide(jobs[0], "refused", answer.in_words)
+            self._reader.decide(jobs[0], "refused", answer.in_words)
             return
         for job in jobs:
             job.alone = True
-            self._queue.again(job, now_s)
+            self._reader.again(job, now_s)
         self._happened.delivery_put_off(self._name, f"{answer.in_words} to a batch: each goes by itself", len(jobs))
 
     def _put_off(self, jobs: list[Job], answer: Answer, now_s: float) -> None:
@@ -241,7 +202,7 @@ class Courier:
         self._gate.quiet(until_s)
         for job in jobs:
             job.detail = answer.in_words
-            self._queue.again(job, until_s)
+            self._reader.again(job, until_s)
         self._happened.delivery_put_off(self._name, answer.in_words, len(jobs))
 
     def _failed(self, call: Call, answer: Answer, now_s: float) -> None:
@@ -253,18 +214,10 @@ class Courier:
                 job.held_against, job.others_taken = job.held_against + 1, self._taken
             job.alone = job.alone or job.held_against >= ALONE_AFTER
             if job.held_against >= self._deliver.attempts:
-                self._decide(job, "failed", f"{job.tries} tries failed, the last: {answer.in_words}")
+                self._reader.decide(job, "failed", f"{job.tries} tries failed, the last: {answer.in_words}")
             else:
-                self._queue.again(job, now_s + max(asked_s, self._backoff.wait_s(1 if call.probe else job.tries)))
+                self._reader.again(job, now_s + max(asked_s, self._backoff.wait_s(1 if call.probe else job.tries)))
         self._happened.delivery_put_off(self._name, answer.in_words, len(call.jobs))
-
-    def _decide(self, job: Job, fate: Fate, detail: str) -> None:
-        if job.trigger is None:
-            job.fate, job.detail = fate, detail
-        else:
-            self._queue.decided(job, fate, detail, self._clock.elapsed_s())
-        if fate != "delivered":
-            self._happened.trigger_undelivered(self._name, fate, detail, job.trigger.trigger_id if job.trigger else "")
 
     def _tell_circuit(self, why: str) -> None:
         if self._breaker.state != self._circuit:
@@ -280,7 +233,7 @@ class Courier:
             return
         self._committed_s = now_s
         try:
-            letters = [letter_of(job, self._name) for job in passed if job.fate != "delivered"]
+            letters = [letter_of(job, self._name) for job in passed if tells(job)]
             self._patience.call(f"send dead letters of {self._name}", self._turns.send, self._settings.topics.deadletter, letters)
             self._patience.call(f"commit deliveries to {self._name}", self._turns.commit, moved)
         except MemberReplaced:
@@ -292,7 +245,7 @@ class Courier:
 
     def _give_up(self, error: Fenced) -> None:
         self._turns.abort()
-        self._queue.drop(self._positions.lose_all(), self._clock.elapsed_s())
+        self._reader.lose_all()
         self._happened.turn_fenced("deliver", error)
 
 

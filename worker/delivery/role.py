@@ -52,7 +52,7 @@ class Deliveries:
 
             def start(name: str = name, group: str = group, writer: Writer = writer, exchange: Exchange = exchange) -> Courier:
                 turns = patience.call("join", lambda: log.turns(group, [settings.topics.triggers], member, on_gap="skip"))
-                return Courier(name, settings, turns, exchange, writer, clock, happened, patience, random.Random())
+                return Courier(name, settings, log, turns, exchange, writer, clock, happened, patience, random.Random())
 
             limit_s = destination.timeout_ms / 1000 + CLOSE_WITHIN_S
             self._runs.append(self._run_of(name, start, limit_s))

@@ -21,8 +21,13 @@ MEANINGS = {
 }
 
 
+def tells(job: Job) -> bool:
+    """Whether a dead letter says what became of a decided job: not of what was delivered, and of nobody who was erased."""
+    return job.fate != "delivered" and not job.erased
+
+
 def letter_of(job: Job, destination: str) -> Message:
-    """The dead letter of a job whose fate is any but delivered, for the partition that its trigger came from."""
+    """The dead letter of a job that tells of one, for the partition that its trigger came from."""
     record = job.record
     kept = [(name, content) for name, content in record.headers if name != DESTINATION]
     letter = dead_letter(record.value, record.key, record.topic, record.partition, record.offset, REASONS[job.fate], job.detail, kept)

@@ -22,6 +22,15 @@ class Positions:
         self._read[name] = next_offset
         self._jobs.setdefault(name, deque()).extend(jobs)
 
+    @property
+    def ends(self) -> dict[TopicPartition, int]:
+        """By partition, the offset up to which was read."""
+        return self._read
+
+    def jobs(self, name: TopicPartition) -> Iterable[Job]:
+        """The jobs of a partition that are not committed, in the order of offsets."""
+        return self._jobs.get(name, ())
+
     def due(self) -> tuple[dict[TopicPartition, int], list[Job]]:
         """The positions that have moved since the last commit, and the decided jobs that lie below them and above those committed before."""
         moved, passed = {}, []

@@ -11,7 +11,7 @@ from typing import Literal
 from worker.delivery.reading.trigger import Trigger
 from worker.log.contract import Record
 
-Fate = Literal["delivered", "refused", "expired", "failed", "unreadable"]
+Fate = Literal["delivered", "refused", "expired", "failed", "unreadable", "erased"]
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +26,7 @@ class Job:
     in_flight: bool = False
     alone: bool = False  # a batch with it was refused as a whole: who is to blame shows when each goes by itself
     dropped: bool = False  # its partition is somebody else's by now: what becomes of it is not ours to say
+    erased: bool = False  # a tombstone of its user stands behind it: it is not sent again, and nothing more is written of it
     fate: Fate | Literal[""] = ""
     detail: str = ""
 

@@ -149,8 +149,8 @@ class Erasures:
 def _erasable(log: Log, settings: Settings) -> list[str]:
     """The topics in which a tombstone under the user's id removes what there is of the user; those that are not there hold nobody.
 
-    On an embedded log that is the topic of triggers too, which is swept by its tombstones (sweeping.py).
+    The topic of triggers is one whatever its policy: couriers heed its tombstones, and an embedded log is swept by them (sweeping.py).
     """
     topics = settings.topics
     there = log.topics([topics.scores, topics.segments, topics.triggers])
-    return [name for name, topic in there.items() if topic.compacted or not settings.kafka.bootstrap]
+    return [name for name, topic in there.items() if topic.compacted or name == topics.triggers]

@@ -13,6 +13,8 @@ from worker.service.clock import Clock
 from worker.service.telemetry.happenings import Happenings
 from worker.settings import Settings
 
+HEEDED_WITHIN_MS = 10_000  # couriers that run have read the tombstones of triggers by then; what was answered since is left to the next sweep
+
 
 def sweep(log: EmbeddedLog, settings: Settings, clock: Clock, happened: Happenings) -> None:
     """Remove what there is of users whose requests were answered since the last sweep. Raises LogUnavailable; what is left then goes with the next.
@@ -23,7 +25,7 @@ def sweep(log: EmbeddedLog, settings: Settings, clock: Clock, happened: Happenin
     answered: dict[bytes, int] = {}  # by key of a request that was answered: when
     for partition in range(log.partition_count(topics.privacy)):
         for record in log.read(topics.privacy, partition):
-            if record.value is None and record.key is not None:
+            if record.value is None and record.key is not None and clock.now_ms() - record.timestamp_ms >= HEEDED_WITHIN_MS:
                 answered[record.key] = record.timestamp_ms
     if not answered:
         return

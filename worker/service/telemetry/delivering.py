@@ -61,6 +61,11 @@ class DeliveryHappenings:
         self._metrics.add("deliveries_total", 1, destination, fate)
         self._log.warning("trigger not delivered", destination=destination, fate=fate, detail=detail, trigger_id=trigger_id)
 
+    def trigger_erased(self, destination: str) -> None:
+        """A trigger will not be sent any more, nor become a dead letter: its user was erased. Which one, nothing says."""
+        self._metrics.add("deliveries_total", 1, destination, "erased")
+        self._log.info("trigger of an erased user dropped", destination=destination, fate="erased")
+
     def request_answered(self, destination: str, answer: str, took_s: float) -> None:
         """A request came back, or will not: what its answer meant."""
         self._metrics.observe_one("delivery_request_duration_seconds", took_s, destination, answer)

@@ -22,7 +22,7 @@ MODELS = ("published", "raw")
 SKIPPED = ("failed", "erased")  # examples: they could not be learned, or their user was erased
 REQUESTS: tuple[str, ...] = KINDS
 ARMS, KNOWN = ("treated", "holdout"), ("assigned", "judged", "converted")
-FATES = ("delivered", "refused", "expired", "failed", "unreadable")
+FATES = ("delivered", "refused", "expired", "failed", "unreadable", "erased")
 ANSWERS = ("delivered", "refused", "throttled", "failed")
 RESULTS, CHANGES, NO_REASON = ("fired", "held", "suppressed"), ("entered", "left"), "none"
 
@@ -81,7 +81,7 @@ LABELS: dict[str, Label] = {
     "bin": Label(f"One of {BINS} bins of equal weight, the lowest probabilities first.", tuple(str(number) for number in range(1, BINS + 1))),
     "feature": Label("A feature, named as in a score's reasons; those of the calendar and crosses are left out.", FEATURES),
     "destination": Label("A configured destination, of a worker that delivers.", bound="the configured destinations"),
-    "fate": Label("What became of a trigger at a destination; all but delivered are dead letters.", FATES),
+    "fate": Label("What became of a trigger at a destination; all but delivered and erased (its user was) are dead letters.", FATES),
     "answer": Label("What an answer meant; failed is also none at all.", ANSWERS),
 }
 
