@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
 from typing import TypeVar
 
 from tests.faults import readback
@@ -223,8 +224,7 @@ def score_id(value: bytes) -> bytes:
 
 def _judge_letters(verdict: Verdict, expected: Expected, records: Sequence[Found], partition: int) -> None:
     there = Counter((record.key, record.value, record.headers) for record in records)
-    wanted = Counter(expected.letters)
-    _judge_counts(verdict, wanted, there, f"dead letters of partition {partition}")
+    _judge_counts(verdict, Counter(expected.letters), there, f"dead letters of partition {partition}")
 
 
 def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], records: Sequence[Found], target: str) -> None:
@@ -233,12 +233,13 @@ def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], recor
     _judge_counts(verdict, Counter(value for part in expected for value in part), Counter(there), f"examples of {target}")
     # Of one user. Whose example comes first when several windows close in one turn is not promised; learning follows the topic, whatever it is.
     place = {value: number for number, value in enumerate(there)}
-    order: dict[str, list[int]] = {}
+    order: dict[str, list[tuple[int, str]]] = {}
     for number, part in enumerate(expected):
         for value in part:
             if value in place:
-                order.setdefault(f"{Example.decode(value).user} of part {number}", []).append(place[value])
-    wrong = [user for user, places in order.items() if places != sorted(places)]
+                order.setdefault(f"{(of := Example.decode(value)).user} of part {number}", []).append((place[value], of.decision_id))
+    told = {user: [f"{one} after {other}" for (at, one), (then, other) in pairwise(places) if at > then] for user, places in order.items()}
+    wrong = [f"{first[0]}, {user}" for user, first in told.items() if first]
     verdict.add("disordered", len(wrong), f"examples of {target}: users {_some(wrong)}")
 
 
