@@ -20,6 +20,7 @@ WITH_SECURE_BROKER = (
     "tests/deploy/test_kafka_access.py",
     "tests/kafka/test_kafka_python_security.py",
     "tests/kafka/test_librdkafka_security.py",
+    "tests/kafka/test_relearn.py",
     "tests/kafka/test_secure_broker.py",
 )
 LONGEST = (

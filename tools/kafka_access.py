@@ -121,6 +121,7 @@ def roles(settings: Settings | None = None) -> list[Role]:
                 Access("transactional-id", f"{group}.deadletters.*", ("Write", "Describe"), "a batch of letters is one transaction"),
             ),
         ),
+        _relearner(settings),
         *([_officer(settings, others)] if settings.privacy.key else []),
         _scaler(settings),
     ]
@@ -145,6 +146,19 @@ def _officer(settings: Settings, others: Callable[..., tuple[Access, ...]]) -> R
         Access("transactional-id", "clickscore-append-*", ("Write", "Describe"), "requests are written all or none"),
     )
     return Role("clickscore-officer", "clickscore privacy: users are forgotten on request", access)
+
+
+def _relearner(settings: Settings) -> Role:
+    """Who lets models be learned anew. A dry run needs no Write."""
+    topics, look = settings.topics, ("Describe", "DescribeConfigs")
+    access = (
+        Access("topic", topics.examples, ("Read", "Write", *look), "what remains to learn from, and the mark by which the trainer takes a model over"),
+        Access("topic", topics.models, ("Read", "Write", *look), "the model that runs, and the one that is handed over"),
+        *((Access("topic", topics.receipts, ("Read", *look), "who was erased"),) if settings.privacy.key else ()),
+        Access("group", f"{settings.service.group}.trainer", ("Describe",), "how far the trainer has learned"),
+        Access("transactional-id", "clickscore-append-*", ("Write", "Describe"), "a model, and then its mark, are written"),
+    )
+    return Role("clickscore-relearner", "clickscore relearn: models are learned anew without the erased", access)
 
 
 def _scaler(settings: Settings) -> Role:

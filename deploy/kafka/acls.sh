@@ -72,6 +72,13 @@ kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clicksc
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --group clickscore.deadletters --operation Read # the oldest letter that was not replayed
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --transactional-id clickscore.deadletters. --resource-pattern-type prefixed --operation Write --operation Describe # a batch of letters is one transaction
 
+# clickscore relearn: models are learned anew without the erased
+kafka-acls "$@" --add --allow-principal User:clickscore-relearner --topic clickscore.examples --operation Read --operation Write --operation Describe --operation DescribeConfigs # what remains to learn from, and the mark by which the trainer takes a model over
+kafka-acls "$@" --add --allow-principal User:clickscore-relearner --topic clickscore.models --operation Read --operation Write --operation Describe --operation DescribeConfigs # the model that runs, and the one that is handed over
+kafka-acls "$@" --add --allow-principal User:clickscore-relearner --topic clickscore.receipts --operation Read --operation Describe --operation DescribeConfigs # who was erased
+kafka-acls "$@" --add --allow-principal User:clickscore-relearner --group clickscore.trainer --operation Describe # how far the trainer has learned
+kafka-acls "$@" --add --allow-principal User:clickscore-relearner --transactional-id clickscore-append- --resource-pattern-type prefixed --operation Write --operation Describe # a model, and then its mark, are written
+
 # clickscore privacy: users are forgotten on request
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.privacy --operation Write --operation Describe --operation DescribeConfigs # requests
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.receipts --operation Read --operation Describe --operation DescribeConfigs # receipts

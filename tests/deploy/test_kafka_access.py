@@ -42,6 +42,8 @@ snapshot_examples = 10
 snapshot_wait = "100 ms"
 [endpoint]
 port = 0
+"""
+LOGIN = """\
 [kafka]
 security_protocol = "SASL_PLAINTEXT"
 sasl_mechanism = "PLAIN"
@@ -57,14 +59,15 @@ EVENTS = [
 class Ground:
     """Topics and a group of a test's own, as their owner sees them and as GUEST does."""
 
-    def __init__(self, secure: SecureBroker, folder: Path, fresh_name: Callable[[str], str]) -> None:
+    def __init__(self, secure: SecureBroker, folder: Path, fresh_name: Callable[[str], str], shared: str = "") -> None:
+        """`shared`: a configuration of both instead of a few targets of the guest's; with privacy.key, where there are the topics of erasure too."""
         self.folder, self.secure = folder, secure
-        names = {short: fresh_name(short) for short in SHORT}
+        names = {short: fresh_name(short) for short in (*SHORT, *(("privacy", "receipts") if shared else ()))}
         topics = "[topics]\n" + "".join(f'{short} = "{name}"\n' for short, name in names.items())
         group = fresh_name("group")
         self.owners, self.guests = folder / "owner.toml", folder / "guest.toml"
-        self.owners.write_text(f'{topics}[service]\ngroup = "{group}"\n')
-        self.guests.write_text(CONFIGURATION.format(topics=topics, group=group))
+        self.owners.write_text(f'{topics}[service]\ngroup = "{group}"\n{shared}')
+        self.guests.write_text(f'{topics}[service]\ngroup = "{group}"\n{shared}{LOGIN}' if shared else CONFIGURATION.format(topics=topics, group=group) + LOGIN)
         self.open, self.closed = secure.broker.bootstrap, secure.broker.address("SASL_PLAINTEXT")
         self.environment = {"CLICKSCORE_KAFKA__SASL_PASSWORD": PASSWORD, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
         self.settings: Settings = load(self.owners, [], {"--bootstrap": ("kafka.bootstrap", self.open)}, environ={}).settings
