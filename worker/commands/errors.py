@@ -59,7 +59,7 @@ def _exit_code(command: Callable[[], None]) -> int:
     except Exception as error:  # noqa: BLE001 - the last guard: whatever it is, a person gets words and a code
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(os.path.dirname(place.filename))}/{os.path.basename(place.filename)}, line {place.lineno}"  # noqa: PTH119,PTH120
-        what = f"unexpected {type(error).__name__}: {error}"
+        what = f"unexpected {type(error).__name__}" + ("" if isinstance(error, KeyError) else f": {error}")  # a key may be a user's id
         _show(error, [Problem(what, where, "this is a fault of clickscore: run it again with CLICKSCORE_TRACEBACK=1 and report what it prints")])
         return FAILED
     return 0

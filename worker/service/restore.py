@@ -64,6 +64,7 @@ def restored_pipeline(
     try:
         pipeline.restore(changelog)
     except StateRefused as error:
-        raise StateUnusable(error, where) from error
+        found = [record.offset for record in log.read(topic, partition) if error.key is not None and record.key == error.key]
+        raise StateUnusable(error, f"{where}, offset {found[-1]}" if found else where) from error
     happened.partition_restored(partition, records, len(pipeline.profiles), len(pipeline.decisions), clock.elapsed_s() - began_s)
     return pipeline

@@ -35,15 +35,15 @@ def test_requests_come_back_and_fit_their_schema(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"request": "FORGET"}, "request is 'FORGET'"),
-        ({"schema": 2}, "schema is 2"),
-        ({"schema": True}, "schema is True"),
+        ({"request": "FORGET"}, "request is not one of"),
+        ({"schema": 2}, "schema is not 1"),
+        ({"schema": True}, "schema is not 1"),
         ({"user_id": ""}, "user_id is not a text"),
         ({"user_id": "x" * 257}, "user_id is not a text"),
         ({"request_id": 5}, "request_id is not a text"),
         ({"request_id": "1\n2"}, "request_id has a line feed"),
-        ({"time_ms": -1}, "time_ms is -1"),
-        ({"time_ms": 1.5}, "time_ms is 1.5"),
+        ({"time_ms": -1}, "time_ms is not"),
+        ({"time_ms": 1.5}, "time_ms is not"),
         ({"why": "so"}, "with the fields"),
     ],
 )

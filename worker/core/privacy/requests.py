@@ -22,7 +22,7 @@ _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 
 
 class RequestRefused(ValueError):
-    """A record that is no request; the text says why. It belongs to the dead letters."""
+    """A record that is no request; the text says why, and has no value of it: it comes into logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +58,16 @@ class Request:
         if not isinstance(record, dict) or record.keys() != _FIELDS:
             raise RequestRefused(f"it is not an object with the fields {', '.join(sorted(_FIELDS))}")
         if type(record["schema"]) is not int or record["schema"] != SCHEMA:
-            raise RequestRefused(f"schema is {record['schema']!r:.40}, this program reads {SCHEMA}")
+            raise RequestRefused(f"schema is not {SCHEMA}, which this program reads")
         if record["request"] not in KINDS:
-            raise RequestRefused(f"request is {record['request']!r:.40}, not one of {', '.join(KINDS)}")
+            raise RequestRefused(f"request is not one of {', '.join(KINDS)}")
         for name, most in (("user_id", MOST_USER_ID), ("request_id", 64)):
             if type(record[name]) is not str or not 1 <= len(record[name]) <= most:
                 raise RequestRefused(f"{name} is not a text of 1 to {most} characters")
         if "\n" in record["request_id"]:
             raise RequestRefused("request_id has a line feed")
         if type(record["time_ms"]) is not int or not 0 <= record["time_ms"] <= _LATEST_MS:
-            raise RequestRefused(f"time_ms is {record['time_ms']!r:.40}, not epoch milliseconds")
+            raise RequestRefused("time_ms is not epoch milliseconds")
         request = cls(record["request"], record["request_id"], record["user_id"], record["time_ms"])
         if key not in (request.key, request.user_id.encode()):
             raise RequestRefused("its key is not its user_id, nor that with a line feed and its request_id")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from worker.core.action.state import Remembered
 from worker.core.action.state import read as read_action
 from worker.core.profiles import layout as at
-from worker.core.state.decision_records import DECISION_SCHEMA, Columns, Pending, columns_of, read_decision
+from worker.core.state.decision_records import DECISION_SCHEMA, Columns, DecisionUnsound, Pending, columns_of, read_decision
 from worker.core.state.sparse_rows import BITMAP, dense, is_sound, sparse
 from worker.core.uplift.assignments import Totals
 from worker.errors import ClickscoreError
@@ -35,7 +35,14 @@ _PROFILE_HEAD = b'{"schema":%d,"layout":%d,"columns":%d,"sparse":"' % (PROFILE_S
 
 
 class StateRefused(ClickscoreError):
-    """A changelog record that this program must not read: newer than the program, or damaged."""
+    """A changelog record that this program must not read: newer than the program, or damaged.
+
+    The text names no user, for it comes into logs; `key` is the record's, for who has to find it.
+    """
+
+    def __init__(self, what: str, where: str = "", todo: str = "", key: bytes | None = None) -> None:
+        super().__init__(what, where, todo)
+        self.key = key
 
 
 def profile_key(user_id: str) -> bytes:
@@ -110,13 +117,13 @@ class Restored:
         elif kind == PARTITION_KEY:
             self._partition(value)
         else:
-            raise StateRefused("a changelog record has an unknown kind of key", repr(key), "point the worker at the changelog topic that it wrote")
+            raise StateRefused("a changelog record has an unknown kind of key", "", "point the worker at the changelog topic that it wrote")
 
     def _profile(self, user_id: str, value: bytes | None) -> None:
         if value is None:
             self.profiles.pop(user_id, None)
             return
-        where = f"profile of {user_id!r}"
+        where = "a user's profile"
         if value.startswith(_PROFILE_HEAD):  # as this program writes it: no need to look at it as JSON
             try:
                 row = binascii.a2b_base64(value[len(_PROFILE_HEAD) : -2], strict_mode=True)
@@ -156,7 +163,7 @@ class Restored:
         return dense(self.profiles.values())
 
     def _decision(self, key: bytes, name: str, value: bytes | None) -> None:
-        where = f"decision {name}"
+        where = "a pending decision"
         try:
             found = None if value is None else read_decision(name.rsplit(":", 1)[0], value, lambda text: self._loads(text, where, DECISION_SCHEMA))
         except (KeyError, ValueError, TypeError) as error:
@@ -170,14 +177,18 @@ class Restored:
         """All pending decisions of users who have a profile, for a configuration with these targets."""
         try:
             return columns_of(self.decisions, row_of, targets)
-        except ValueError as error:
-            raise _unreadable("a decision", error, "pending decisions") from None
+        except DecisionUnsound as error:
+            raise _unreadable("a decision", error, "a pending decision", error.key) from None
 
     def _label(self, name: str, value: bytes) -> None:
         try:
-            self.labels[int(name, 16)] = str(orjson.loads(value))
+            code = int(name, 16)
+        except ValueError:
+            raise _unreadable("a text", "its key ends in no hexadecimal number", "a text behind a hash") from None
+        try:
+            self.labels[code] = str(orjson.loads(value))
         except ValueError as error:
-            raise _unreadable("a text", error, f"label {name}") from None
+            raise _unreadable("a text", error, f"label {code:x}") from None
 
     def _totals(self, name: str, value: bytes) -> None:
         try:
@@ -206,7 +217,7 @@ class Restored:
             try:
                 out[user] = read_action(value)
             except (KeyError, ValueError, TypeError) as error:
-                raise _unreadable("what segments and triggers remember", error, f"user {user!r}") from None
+                raise _unreadable("what segments and triggers remember", error, "of one user", b"a:" + user.encode("utf-8", "surrogateescape")) from None
         return out
 
     def _loads(self, value: bytes, where: str, known: int = SCHEMA) -> dict[str, Any]:
@@ -222,5 +233,6 @@ class Restored:
         return cast("dict[str, Any]", record)
 
 
-def _unreadable(what: str, why: object, where: str) -> StateRefused:
-    return StateRefused(f"{what} cannot be read: {why}", where, "write a tombstone for this key to go on without it, or restore the topic from a backup")
+def _unreadable(what: str, why: object, where: str, key: bytes | None = None) -> StateRefused:
+    todo = "write a tombstone for the key of this record to go on without it, or restore the topic from a backup"
+    return StateRefused(f"{what} cannot be read: {why}", where, todo, key)

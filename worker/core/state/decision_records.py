@@ -28,6 +28,14 @@ _EACH = ("raw", "p", "outcome", "seen", "level", "announced")  # one a target
 _ABSENT = {"raw": 0.5, "p": 0.5, "outcome": DONE, "seen": SKIPPED, "level": 0.0, "announced": 0}  # of a target that a decision was not made for
 
 
+class DecisionUnsound(ValueError):
+    """A decision has a value that its field cannot have; `key` is its record's. The text names nobody."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__("it has a value that its field cannot have")
+        self.key = key
+
+
 class Pending(NamedTuple):
     """A decision as it was read."""
 
@@ -111,7 +119,7 @@ class Columns(NamedTuple):
 def columns_of(found: Mapping[bytes, Pending], row_of: Mapping[str, int], targets: Sequence[str]) -> Columns:
     """The decisions of users who have a profile, as a configuration with these targets reads them: of a target that one does not name it is no decision.
 
-    Raises ValueError, with the key, where a field has a value that it cannot have.
+    Raises DecisionUnsound where a field has a value that it cannot have.
     """
     kept = [(key, one) for key, one in found.items() if one.user_id in row_of]
     parts: list[Columns] = []
@@ -147,4 +155,4 @@ def _require_sound(packed: NDArray[np.void], keys: Sequence[bytes]) -> None:
     sound = ((chances > 0) & (chances < 1)).all(axis=1) & np.isfinite(packed["level"]).all(axis=1) & (packed["bins"] < BINS_PER_CAUSE).all(axis=1)
     sound &= (packed["weight"] > 0) & (packed["draw"] >= 0) & (packed["mark"] >= EVENT) & ((packed["outcome"] >= 0) & (packed["outcome"] <= DONE)).all(axis=1)
     if not sound.all():
-        raise ValueError(f"{keys[int(sound.argmin())]!r} has a value that its field cannot have")
+        raise DecisionUnsound(keys[int(sound.argmin())])

@@ -5,10 +5,12 @@ No event's body and no user's id is logged from info on.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.service.clock import Clock
@@ -95,7 +97,7 @@ class Happenings(LearningHappenings, DeliveryHappenings):
 
     def endpoint_failed(self, error: Exception) -> None:
         """A request could not be answered, or a connection not be taken."""
-        self._log.error("endpoint failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
+        self._log.error("endpoint failed", error=type(error).__name__, at=_place_of(error))
 
     # ---- the log below
 
@@ -252,3 +254,9 @@ class Happenings(LearningHappenings, DeliveryHappenings):
 
 def _total_ms(step_s: Mapping[str, float]) -> int:
     return round(1000 * sum(step_s.values()))
+
+
+def _place_of(error: Exception) -> str:
+    """Where it was raised; its text may be anything, a user's id too."""
+    *_, last = traceback.extract_tb(error.__traceback__) or [None]
+    return f"{Path(last.filename).name}, line {last.lineno}" if last else ""
