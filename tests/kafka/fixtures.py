@@ -32,6 +32,7 @@ IMPATIENT = {
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+    "log.cleaner.backoff.ms": "500",  # 15 s: whether there is anything to compact
     "metadata.max.idle.interval.ms": "0",  # no record twice a second that says that nothing happened: a third of what an idle broker takes
 }
 
