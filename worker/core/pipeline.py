@@ -107,7 +107,7 @@ class Pipeline:
         features = settings.features
         holidays = HolidayCalendar(self.state.labels, features.holiday_country) if features.holidays else None
         self.scoring = Scoring(profiles.session_gap_ms, features.season, holidays, settings.reasons)
-        self.action = Action(plan, [target.absence for target in self.targets.values()], partition) if plan else None
+        self.action = Action(plan, list(self.targets.values()), partition) if plan else None
         self._further = FURTHER if plan else ()
         self.unknown_fields: Counter[str] = Counter()
         self._records: ScoreRecords | None = None
@@ -185,6 +185,15 @@ class Pipeline:
         scored, points, codes, sources = self.scoring.score(time_ms, reached, rows, offset, applied, fresh, silent, scorecards)
         turn.scored = scored
 
+        # segments and triggers; examples then say who was treated
+        if self.action:
+            traces, labels = traces_of(batch, order)
+            turn.changes += self.state.learn_labels(labels)
+            chances = self.scoring.chances_with(scorecards)
+            turned = Turned(traces, reached, applied, history, scored, sources, silent, chances, start_ms, end_ms)
+            acted = self.action.take(turned, self.profiles, self.state.labels, scorecards)
+            turn.segments, turn.triggers, turn.outcomes, turn.memberships = acted.segments, acted.triggers, acted.outcomes, acted.memberships
+
         # decisions, and the outcomes of earlier ones
         silent_at = np.flatnonzero(scored.mark != EVENT)
         in_day = np.flatnonzero((scored.mark == EVENT) & (sources >= 0))
@@ -211,13 +220,6 @@ class Pipeline:
         ids = [row_users[row] or "" for row in scored.row.tolist()]
         event_ids = [batch.event_id[i] if i >= 0 else None for i in np.append(order, -1)[sources].tolist()]  # -1, silence, is the last
         turn.scores = list(zip(ids, self._encoder(scorecards).encode(scored, codes, points, ids, event_ids), strict=True))
-        if self.action:
-            traces, labels = traces_of(batch, order)
-            turn.changes += self.state.learn_labels(labels)
-            chances = self.scoring.chances_with(scorecards)
-            turned = Turned(traces, reached, applied, history, scored, sources, silent, chances, start_ms, end_ms)
-            acted = self.action.take(turned, self.profiles, self.state.labels, scorecards)
-            turn.segments, turn.triggers, turn.outcomes, turn.memberships = acted.segments, acted.triggers, acted.outcomes, acted.memberships
         self._forget(turn, "expired", expired)
         self._forget(turn, "evicted", self._surplus())
         if self.keep_changes:
@@ -242,7 +244,8 @@ class Pipeline:
         return self._records
 
     def _examples(self, settled: Settled) -> list[Example]:
-        return examples_of(settled, self.decisions, self.outcomes, self.profiles.user_of, self.pseudonyms, self.partition)
+        treated = self.action.treated if self.action else None
+        return examples_of(settled, self.decisions, self.outcomes, self.profiles.user_of, self.pseudonyms, self.partition, treated)
 
     def _dead_letters(
         self, rejected: Iterable[Rejected], batch: Batch, admitted: Admitted, offsets: Sequence[int], values: Sequence[bytes | None]

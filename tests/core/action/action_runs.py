@@ -14,6 +14,7 @@ from tests.core.runs import DEFAULTS, scorecards
 from tests.core.shops import Value, shops
 from worker.core.action.plan import Plan, plan_of
 from worker.core.action.settings import ActionSettings, SegmentSettings, TriggerSettings
+from worker.core.labels.examples import Example
 from worker.core.pipeline import Pipeline, Turn
 from worker.core.state.changelog import Restored
 
@@ -88,6 +89,7 @@ class ActionRun:
     scores: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     changelog: dict[bytes, bytes] = field(default_factory=dict)
     in_order: list[dict[str, Any]] = field(default_factory=list)
+    learnable: dict[str, list[Example]] = field(default_factory=lambda: defaultdict(list))  # by pseudonym
 
     def take(self, turn: Turn) -> None:
         """Note what a turn publishes."""
@@ -96,6 +98,9 @@ class ActionRun:
         for user, record in turn.triggers:
             self.triggers[user].append(json.loads(record))
             self.in_order.append(json.loads(record))
+        for example in turn.examples:
+            if isinstance(example, Example):
+                self.learnable[example.user].append(example)
         for user, record in turn.scores:
             self.scores[user].append(record)
         for key, changed in turn.changes:
@@ -111,6 +116,10 @@ class ActionRun:
             changelog.apply(key, value)
         self.pipeline = Pipeline(self.pipeline.settings, plan=self.plan)
         self.pipeline.restore(changelog)
+
+    def learnt(self) -> dict[str, list[bytes]]:
+        """The examples; in which order those of a late event's silence come, which mature at once, depends on the cut."""
+        return {user: sorted(example.encode() for example in examples) for user, examples in self.learnable.items()}
 
     def of_action(self) -> dict[bytes, bytes]:
         """The changelog's records of segments, triggers and experiments."""

@@ -22,6 +22,7 @@ def assert_same(one: ActionRun, other: ActionRun) -> None:
     assert one.triggers == other.triggers
     assert one.of_action() == other.of_action()
     assert one.scores == other.scores
+    assert one.learnt() == other.learnt()
 
 
 @settings(max_examples=15, phases=PHASES)

@@ -77,6 +77,7 @@ class ActionState:
         self.rules_on: Ints = np.zeros(0, dtype=np.int64)
         self.rules_new: Ints = np.zeros(0, dtype=np.int64)  # those that no score of the user was held against yet, in a system that ran without them
         self.memory: dict[int, Memory] = {}
+        self.let_go: dict[int, list[int]] = {}  # of the turn, by row: when triggers fired that are too old to be remembered by its end
         self._texts: dict[tuple[int, int, int], bytes] = {}
         self.experiments: frozenset[str] = frozenset()  # those that are configured
 
@@ -95,6 +96,15 @@ class ActionState:
         self.segments_on[rows] = self.rules_on[rows] = self.rules_new[rows] = 0
         for row in rows.tolist():
             self.memory.pop(row, None)
+
+    def fired_within(self, rows: Ints, from_ms: Ints, to_ms: Ints) -> list[bool]:
+        """Whether a trigger fired for the users of n rows from one instant to another, both included."""
+        found = []
+        for row, begin, end in zip(rows.tolist(), from_ms.tolist(), to_ms.tolist(), strict=True):
+            memory, let_go = self.memory.get(row), self.let_go.get(row, ())
+            fired = any(begin <= at <= end for at, _ in memory.fired) if memory else False
+            found.append(fired or any(begin <= at <= end for at in let_go))
+        return found
 
     def values(self, rows: list[int]) -> list[bytes]:
         """The records of rows' users."""

@@ -31,10 +31,12 @@ from worker.core.action.state import ActionState, Remembered, action_key
 from worker.core.profiles import layout as at
 from worker.core.profiles.profiles import Profiles
 from worker.core.scoring.scorecard import Scorecards
+from worker.core.settings import DAY_MS, TargetSettings
 from worker.core.uplift.assignments import Totals
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+FINAL_MS = 3 * DAY_MS  # more than passes until nothing takes a decision's place any more: the rest of its day
 Keyed = tuple[str, bytes | None]  # user id and record; none is a tombstone
 
 
@@ -51,14 +53,14 @@ class Acted:
 class Action:
     """Segments and triggers of one partition."""
 
-    def __init__(self, plan: Plan, absent: Sequence[bool], partition: int = 0) -> None:
-        """`absent` says of each target whether it is published as the absence of its outcome."""
+    def __init__(self, plan: Plan, targets: Sequence[TargetSettings], partition: int = 0) -> None:
         self.plan = plan
         self.partition = partition
-        self.absent = np.array(absent, dtype=np.bool_)
+        self.absent = np.array([target.absence for target in targets], dtype=np.bool_)
         self.state = ActionState([latch.name for latch in plan.segments], {latch.name: latch.mark for latch in plan.latches})
         self.types = plan.portraits.types(self.state.segments)
-        self.crossings = Crossings(plan, self.state, partition)
+        judged_ms = max((target.delay_ms + target.horizon_ms for target in targets), default=0) + FINAL_MS
+        self.crossings = Crossings(plan, self.state, partition, keep_ms=judged_ms)
         self._lines, self._rules = (Lines(latches, plan.portraits) for latches in (plan.segments, plan.latches))
         self._wanted = plan.wanted
         self._named = [(name, number) for number, name in enumerate(self.state.segments) if f"segments.{name}" in plan.reads]
@@ -165,6 +167,13 @@ class Action:
         keys = [b"a:" + user.encode() for _, user in users]  # action_key, without the calls
         return [*zip(keys, self.state.values([row for row, _ in users]), strict=True), *totals]
 
+    def treated(self, rows: Ints, from_ms: Ints, to_ms: Ints) -> list[bool]:
+        """Whether a trigger fired for the users of these rows from one instant to another, both included, the turn's own triggers among them.
+
+        For spans of decisions whose examples this turn publishes: what fired is remembered for as long as those may wait.
+        """
+        return self.state.fired_within(rows, from_ms, to_ms)
+
     def members(self) -> dict[str, int]:
         """How many users are in each segment."""
         return {name: int((self.state.segments_on >> number & 1).sum()) for number, name in enumerate(self.state.segments)}
@@ -172,6 +181,7 @@ class Action:
     def written(self) -> None:
         """What has changed so far need not be written any more."""
         self._touched.clear()
+        self.state.let_go.clear()
         self.crossings.experiments.changed.clear()
 
     def forget(self, rows: Ints, profiles: Profiles, out: list[Keyed]) -> list[tuple[bytes, bytes | None]]:

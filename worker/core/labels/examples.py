@@ -31,6 +31,7 @@ _DECISION_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}(\.[1-9][0-9]{0,17})?")
 _CAUSE = {"event": EVENT, "silence": SILENCE}
 _TEXTS = ("target", "decision_id", "user", "model", "layout")
 _FIELDS = frozenset((*_TEXTS, "schema", "sense", "cause", "time_ms", "due_ms", "outcome", "weight", "p", "raw", "bins"))
+_TREATED = frozenset({"treated"})  # there where triggers are configured
 _HIGHEST_BIN = 2**31 - 1
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 HIDING = Pseudonyms(None)
@@ -52,6 +53,7 @@ class Example:
     `p` and `raw` are probabilities of the OUTCOME (of a return, where churn is published), as the score that is judged had them, with and without
     calibration. `weight` is how many decisions this one stands for. `sense` says what is known: "matured", the outcome once its window has closed;
     "provisional", at the decision itself, an outcome of False that may yet turn; "happened", a True at the moment it turned.
+    `treated` says of a matured one whether a trigger fired for the user between the decision and the window's end; None where nobody knows.
     """
 
     target: str
@@ -68,6 +70,7 @@ class Example:
     layout: str  # of the bins
     bins: NDArray[np.int32]  # active bins; 0s and order mean nothing
     sense: Sense = "matured"
+    treated: bool | None = None
 
     @property
     def origin(self) -> tuple[int, int]:
@@ -95,6 +98,8 @@ class Example:
             "layout": self.layout,
             "bins": bins[bins.searchsorted(1) :],
         }
+        if self.treated is not None:
+            record["treated"] = int(self.treated)
         return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
 
     @classmethod
@@ -114,7 +119,7 @@ class Example:
                 raise ExampleError(str(error)) from None
         if isinstance(record, dict) and type(record.get("schema")) is int and record["schema"] == IN_CLEAR:
             record = _pseudonymous(record, pseudonyms)
-        if not isinstance(record, dict) or record.keys() != _FIELDS:
+        if not isinstance(record, dict) or record.keys() - _TREATED != _FIELDS:
             raise ExampleError(_strange(record))
         _check_words(record)
         _check_numbers(record)
@@ -133,6 +138,7 @@ class Example:
             record["layout"],
             _bins(record["bins"]),
             record["sense"],
+            record["treated"] == 1 if "treated" in record else None,
         )
 
 
@@ -146,7 +152,7 @@ def _pseudonymous(record: dict[str, Any], pseudonyms: Pseudonyms) -> dict[str, A
 def _strange(record: Any) -> str:
     if not isinstance(record, dict):
         return "the record is not an object"
-    missing, unknown = sorted(_FIELDS - record.keys()), sorted(record.keys() - _FIELDS)
+    missing, unknown = sorted(_FIELDS - record.keys()), sorted(record.keys() - _FIELDS - _TREATED)
     return f"{missing[0]} is missing" if missing else f"{unknown[0][:40]!r} is unknown"
 
 
@@ -176,6 +182,10 @@ def _check_numbers(record: dict[str, Any]) -> None:
         raise ExampleError(f"outcome is {outcome!r:.40}, not 0 or 1")
     if type(weight) not in (int, float) or not 0 < weight < math.inf:
         raise ExampleError(f"weight is {weight!r:.40}, not a number above 0")
+    if (treated := record.get("treated", 0)) not in (0, 1) or type(treated) is not int:
+        raise ExampleError(f"treated is {treated!r:.40}, not 0 or 1")
+    if "treated" in record and record["sense"] != "matured":
+        raise ExampleError(f"a {record['sense']} example cannot say who was treated")
     for name in ("p", "raw"):
         if type(record[name]) is not float or not 0 < record[name] < 1:
             raise ExampleError(f"{name} is {record[name]!r:.40}, not a number between 0 and 1")

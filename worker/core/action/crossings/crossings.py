@@ -89,11 +89,11 @@ class _Crossed:
 class Crossings:
     """The guards of one partition, and the triggers that they hold."""
 
-    def __init__(self, plan: Plan, state: ActionState, partition: int) -> None:
+    def __init__(self, plan: Plan, state: ActionState, partition: int, keep_ms: int = 0) -> None:
         self.plan = plan
         self.state = state
         self.partition = partition
-        self.guards = Guards(plan.rules, plan.limits)
+        self.guards = Guards(plan.rules, plan.limits, keep_ms)
         self.types = plan.portraits.types(state.segments)
         self.reads = {latch.name: latch.reads for latch in plan.latches}
         self.order = {latch.name: number for number, latch in enumerate(plan.latches)}
@@ -139,11 +139,14 @@ class Crossings:
                     ends.judge(row, user, memory, now_ms, out)
                 if number < 0:
                     self.experiments.end(row, memory.assigned, purchases, now_ms)
-                    memory.fired, memory.held, memory.assigned = [], [], []
+                    memory.drop_fired(now_ms)
+                    memory.held, memory.assigned = [], []
                 else:
                     self._judge(number, moment, row, memory, found, out)
             if ends is not None:
                 ends.judge(row, user, memory, scene.turned.end_ms, out)
+            if memory.let_go:
+                self.state.let_go[row], memory.let_go = memory.let_go, []
             if memory:
                 self.state.memory[row] = memory
                 held += [(trigger.until_ms, row) for trigger in memory.held]

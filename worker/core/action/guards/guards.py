@@ -76,11 +76,17 @@ class Held:
 
 @dataclass(slots=True)
 class Memory:
-    """What is remembered of one user's crossings: what fired, as long as a cap or a cooldown asks, what is held, and the arms of experiments."""
+    """What is remembered of one user's crossings: what fired, as long as a cap, a cooldown or an example asks, what is held, and the arms of experiments."""
 
     fired: list[tuple[int, str]] = field(default_factory=list)  # instant, rule
     held: list[Held] = field(default_factory=list)
     assigned: list[Assignment] = field(default_factory=list)
+    let_go: list[int] = field(default_factory=list)  # instants that this turn has dropped from `fired`; not remembered beyond it
+
+    def drop_fired(self, until_ms: int) -> None:
+        """Forget what fired up to an instant."""
+        self.let_go += [at for at, _ in self.fired if at <= until_ms]
+        self.fired = [(at, name) for at, name in self.fired if at > until_ms]
 
     def __bool__(self) -> bool:
         return bool(self.fired or self.held or self.assigned)
@@ -128,18 +134,20 @@ def assigns(verdict: Verdict) -> bool:
 class Guards:
     """Judges crossings, one user's in the order of time."""
 
-    def __init__(self, rules: dict[str, Rule], limits: Limits) -> None:
+    def __init__(self, rules: dict[str, Rule], limits: Limits, keep_ms: int = 0) -> None:
+        """What fired is remembered for keep_ms, or longer where a cap or a cooldown asks."""
         self.rules = rules
         self.limits = limits
         days = max([limits.cap_days, *(rule.cap_days for rule in rules.values())])
         cooldown_ms = max((rule.cooldown_ms for rule in rules.values()), default=0)
-        self._keep_ms = max((days + 2) * DAY_MS, cooldown_ms)  # a calendar day is at most 26 h from any instant of it
+        self._asked_ms = max((days + 2) * DAY_MS, cooldown_ms)  # a calendar day is at most 26 h from any instant of it
+        self._keep_ms = max(self._asked_ms, keep_ms)
 
     def judge(self, rule: Rule, person: Person, memory: Memory, now_ms: int) -> Verdict:
         """Take a crossing through the guards; what fires is remembered."""
         verdict = self._lasting(rule, person) or self._timely(rule, person, memory, now_ms) or FIRED
         if verdict.result == "fired":
-            memory.fired = [(at, name) for at, name in memory.fired if at > now_ms - self._keep_ms]
+            memory.drop_fired(now_ms - self._keep_ms)
             memory.fired.append((now_ms, rule.name))
         return verdict
 
@@ -168,7 +176,7 @@ class Guards:
 
     def _timely(self, rule: Rule, person: Person, memory: Memory, now_ms: int) -> Verdict | None:
         today = local_day(now_ms, person.zone)
-        days = [(today - local_day(at, person.zone), name) for at, name in memory.fired]
+        days = [(today - local_day(at, person.zone), name) for at, name in memory.fired if at > now_ms - self._asked_ms]
         if sum(ago < rule.cap_days for ago, name in days if name == rule.name) >= rule.cap:
             return _SUPPRESSED["cap"]
         if sum(ago < self.limits.cap_days for ago, _ in days) >= self.limits.cap:
