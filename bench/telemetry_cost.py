@@ -77,7 +77,7 @@ def run(mode: str, turn_events: int) -> float:
     clock, log = SystemClock(), EmbeddedLog(None)
     create_topics(log, settings, 1)
     if mode == "without":
-        trainer._windows, trainer.JUDGED_EVERY_S, trainer.FIRST_LOOK_S = tuple, NEVER_S, NEVER_S
+        trainer._windows, trainer.JUDGED_EVERY_S, trainer.FIRST_LOOK_S = lambda: ((), ()), NEVER_S, NEVER_S
     metrics, watch = Metrics(settings.targets), Watch(clock, settings.targets)
     happened = (Happenings if mode == "with" else Silent)(open_logger(settings.service, io.StringIO()), metrics, clock, watch)
     for _ in send_lines(log, settings.topics.events, shop(EVENTS), clock):

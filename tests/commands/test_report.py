@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,11 +11,12 @@ import orjson
 import pytest
 
 from tests.commands.kafka_commands import run, said
+from tests.core.drawn_examples import example
 from worker.configuration import load
 from worker.core.uplift.assignments import Totals, totals_key
 from worker.log.contract import Message
 from worker.log.embedded import EmbeddedLog
-from worker.service.topics import create_topics
+from worker.service.topics import create_topics, target_partitions
 
 CONFIGURATION = """\
 [triggers.hurry]
@@ -28,6 +30,7 @@ holdout = 0.0
 """
 AT = ("--embedded", "clickscore.db", "--config", "clickscore.toml")
 PARTS = (Totals(1, 1), Totals(4_000, 1_000, 4_000, 1_000, 600, 100, 3_000), Totals(4_000, 1_000, 4_000, 1_000, 600, 100, 3_000))
+SAID = ((0.5, True, True), (0.25, False, False), (0.25, False, False), (0.1, True, None))  # p, outcome, treated
 
 
 @pytest.fixture
@@ -44,6 +47,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for partition, totals in zip((0, 0, 1), PARTS, strict=True):
         log.append(settings.topics.profiles, [Message(orjson.dumps(totals.record(experiment)), totals_key(experiment.id), partition=partition)])
     log.append(settings.topics.profiles, [Message(orjson.dumps(PARTS[1].record(experiment)), totals_key("00000000"), partition=1)])
+    known = [replace(example([1], p=p, outcome=outcome), treated=treated) for p, outcome, treated in SAID]
+    partition = target_partitions(settings)["purchase"]
+    log.append(settings.topics.examples, [Message(one.encode(), b"purchase", partition=partition) for one in known])
     log.close()
     return tmp_path
 
@@ -51,7 +57,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_every_rule_has_a_line_with_what_is_known(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("report", *AT) == 0
     lines = said(capsys)[0].splitlines()
-    assert [line.split()[0] for line in lines] == ["rule", "always", "hurry", "later"]
+    rules, targets = lines[: lines.index("")], lines[lines.index("") + 1 :]
+    assert [line.split()[0] for line in rules] == ["rule", "always", "hurry", "later"]
+    assert [line.split()[0] for line in targets] == ["target", "purchase", "intent", "churn"]
+    assert targets[1].split() == ["purchase", "3", "33", "%", "1.00", "0.50", "–"]
+    assert targets[2].split()[1:] == ["0", "–", "–", "–", "–"]
     assert "no holdout to compare with" in lines[1]
     assert "too few users yet" in lines[3]
     assert lines[2].split() == [
@@ -61,7 +71,10 @@ def test_every_rule_has_a_line_with_what_is_known(shop: Path, capsys: pytest.Cap
 
 def test_programs_get_every_field_and_null_where_nothing_is_known(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("report", *AT, "--json") == 0
-    records = {record["rule"]: record for record in map(json.loads, said(capsys)[0].splitlines())}
+    told = [json.loads(line) for line in said(capsys)[0].splitlines()]
+    records = {record["rule"]: record for record in told if "rule" in record}
+    (purchase,) = (record for record in told if record.get("target") == "purchase")
+    assert purchase == {"target": "purchase", "n": 3, "share": pytest.approx(1 / 3), "ratio": 1.0, "ratio_treated": 0.5, "ratio_untreated": None}
     assert records["hurry"]["judged_treated"] == 8_000
     assert records["hurry"]["finding"] == "helps"
     assert records["hurry"]["low"] < 0.05 < records["hurry"]["high"]
@@ -75,6 +88,7 @@ def test_the_page_is_whole_and_says_the_same(shop: Path, capsys: pytest.CaptureF
     text = " ".join(page.itertext())
     assert "hurry: +5.00 points, +2.63 to +7.37" in text
     assert "it helps" in text
+    assert "Scores with and without messages" in text
 
 
 def test_without_rules_it_says_what_to_do(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,6 +53,13 @@ LOSS = Row(
             (each("calibration_ratio"),),
             steps=((None, "red"), (0.8, "green"), (1.25, "red")),
         ),
+        Panel(
+            "Calibration with and without messages",
+            "Mean probability over the rate of outcomes, of users whom a trigger reached before their window closed (yes) and of all others (no). "
+            "Where they part, messages change what comes, or reach other people than the rest. Empty without triggers.",
+            "none",
+            (Query(f"max by (target, cause, treated) (clickscore_treatment_calibration_ratio{{$S{TARGET}}})", "{{target}}, {{cause}}, {{treated}}"),),
+        ),
         Panel("Calibration error", "Mean distance between probability and rate over ten bins of equal weight.", "percentunit", (each("calibration_error"),)),
         Panel(
             "Calibration by bin",

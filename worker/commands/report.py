@@ -16,13 +16,13 @@ def report(
     embedded: EmbeddedOption = None,
     bootstrap: BootstrapOption = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write an HTML page here as well.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a rule.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a rule, then one a target.")] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,
 ) -> None:
-    """Say of each configured rule what its users bought beside those whom it never reaches.
+    """Say of each configured rule what its users bought beside those whom it never reaches, and of each target whether scores come true without messages.
 
-    Intervals hold however often you look. Reads the topic of profiles whole.
+    Intervals hold however often you look. Reads the topic of profiles whole, and the latest examples.
     """
     import orjson
 
@@ -30,15 +30,17 @@ def report(
     from worker.commands.replay_files import refusing
     from worker.configuration import load
     from worker.service.topics import open_existing, place
+    from worker.service.treatment import treatments
     from worker.service.uplift import effects
-    from worker.views.uplift import uplift_lines, uplift_page, uplift_record
+    from worker.views.uplift import treatment_lines, treatment_record, uplift_lines, uplift_page, uplift_record
 
     settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
     with closing(open_existing(settings)) as log:
-        found = effects(log, settings)
-    for line in [orjson.dumps(uplift_record(effect)).decode() for effect in found] if as_json else uplift_lines(found):
+        found, reached = effects(log, settings), treatments(log, settings)
+    records = [*map(uplift_record, found), *(treatment_record(target, one) for target, one in reached.items())]
+    for line in [orjson.dumps(record).decode() for record in records] if as_json else [*uplift_lines(found), "", *treatment_lines(reached)]:
         typer.echo(line)
     if out is not None:
         with refusing(out):
-            out.write_text(uplift_page(found, place(settings), f"clickscore {__version__}"), encoding="utf-8")
+            out.write_text(uplift_page(found, reached, place(settings), f"clickscore {__version__}"), encoding="utf-8")
         typer.echo(f"report: {out}", err=as_json)

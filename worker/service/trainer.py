@@ -14,6 +14,7 @@ from worker.core.labels.examples import CAUSES, Example
 from worker.core.labels.tallies import Tally
 from worker.core.learning.relearned import is_relearned
 from worker.core.learning.snapshot import Snapshot, SnapshotError
+from worker.core.learning.treatment import TreatmentWindow
 from worker.core.learning.window import Window, matured
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
@@ -42,6 +43,7 @@ class _Learner:
 
     trainer: Trainer
     judged: tuple[Window, ...]  # of each cause the latest matured decisions; bounded, and read back from the log by who takes over
+    reached: tuple[TreatmentWindow, ...]  # of each cause the latest that say whether a message reached their users
     unjudged: list[Example | Tally] = field(default_factory=list)  # fewer than JUDGED_AT_ONCE
     unpublished: int = 0
     since_s: float = 0.0  # when the first of them was learned
@@ -61,6 +63,7 @@ class _Learner:
         for cause, window in enumerate(self.judged):
             if decisions := matured(known, cause):
                 window.observe(*decisions[:4])
+                self.reached[cause].observe(one for one in known if one.sense == "matured" and one.cause == cause)
 
 
 class Trainers:
@@ -154,14 +157,14 @@ class Trainers:
         committed = self._log.committed(self._group, self._settings.topics.examples).get(partition, 0)
         if not found:
             self._happened.trainer_began(target)
-            return _Learner(Trainer(target, settings, TABLE_SIZE, LAYOUT), _windows())
+            return _Learner(Trainer(target, settings, TABLE_SIZE, LAYOUT), *_windows())
         snapshot = self._snapshot_at(committed, partition, found)
         trainer = Trainer.from_snapshot(target, settings, TABLE_SIZE, LAYOUT, snapshot)
         learned_to = _learned_to(snapshot, partition)
         if learned_to != committed:
             self._happened.snapshot_out_of_step(target, learned_to, committed)
         self._happened.trainer_resumed(target, trainer.learned, committed)
-        learner = _Learner(trainer, _windows(), failed=(trainer.skipped, trainer.returns))
+        learner = _Learner(trainer, *_windows(), failed=(trainer.skipped, trainer.returns))
         learner.take(self._learned_before(partition, committed))
         return learner
 
@@ -238,9 +241,11 @@ class Trainers:
             learner.failed = (trainer.skipped, trainer.returns)
             self._happened.examples_failed(target, max(0, trainer.skipped - skipped), max(0, trainer.returns - returns))
             learner.judge()
-            for cause, window in zip(CAUSES, learner.judged, strict=True):
+            for cause, window, reached in zip(CAUSES, learner.judged, learner.reached, strict=True):
                 if len(window):
                     self._happened.outcomes_judged(target, cause, window.quality())
+                if (treatment := reached.treatment()).n:
+                    self._happened.treatment_seen(target, cause, treatment)
 
     def _publish(self, everything: bool) -> None:
         """Commit the snapshots that are due, with their positions."""
@@ -272,8 +277,8 @@ class Trainers:
             self._happened.snapshot_published(target, trainer.learned, trainer.skipped, sizes[partition])
 
 
-def _windows() -> tuple[Window, ...]:
-    return tuple(Window(JUDGED) for _ in CAUSES)
+def _windows() -> tuple[tuple[Window, ...], tuple[TreatmentWindow, ...]]:
+    return tuple(Window(JUDGED) for _ in CAUSES), tuple(TreatmentWindow(JUDGED) for _ in CAUSES)
 
 
 def _learned_to(snapshot: Snapshot, partition: int) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from typing import Any
 
+from worker.core.learning.treatment import Treatment
 from worker.core.uplift.effects import Effect, Finding
 from worker.views import charts, figures
 from worker.views.report_style import STYLE
@@ -27,11 +28,25 @@ _TOLD = (
     "Everybody counts in the arm drawn for them, messaged or not. docs/uplift.md says what each figure means."
 )
 
+_HEAD_TREATMENT = ("target", "examples", "treated", "said / came", "said / came (treated)", "said / came (others)")
+_TOLD_TREATMENT = (
+    "Do scores come true without the messages? Treated are examples whose user a trigger reached between the decision and the end of its window. "
+    "Said / came is the mean probability over the rate of outcomes: 1 is right, above 1 promises too much."
+)
+
 
 def uplift_lines(effects: Sequence[Effect]) -> list[str]:
     """A table for a terminal: a line a rule below the head."""
-    rows = [_HEAD, *(_row(effect) for effect in effects)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+    return _table([_HEAD, *(_row(effect) for effect in effects)])
+
+
+def treatment_lines(treatments: Mapping[str, Treatment]) -> list[str]:
+    """A table for a terminal: a line a target below the head."""
+    return _table([_HEAD_TREATMENT, *(_row_of_target(target, treatment) for target, treatment in treatments.items())])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) if not column else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows
     ]
@@ -41,25 +56,46 @@ def uplift_record(effect: Effect) -> dict[str, Any]:
     """For programs: every field of the effect, null where nothing can be said yet."""
     fields = asdict(effect)
     totals = fields.pop("totals")
-    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in {**fields, **totals}.items()}
+    return _known({**fields, **totals})
 
 
-def uplift_page(effects: Sequence[Effect], name: str, made_by: str) -> str:
+def treatment_record(target: str, treatment: Treatment) -> dict[str, Any]:
+    """For programs, of one target, as above."""
+    return {"target": target, **_known(asdict(treatment))}
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in fields.items()}
+
+
+def uplift_page(effects: Sequence[Effect], treatments: Mapping[str, Treatment], name: str, made_by: str) -> str:
     """One HTML page that needs nothing else; also well-formed XML."""
     title = f"{_clean(name)}: did it help?"
-    head = "".join(f'<th scope="col">{_clean(cell)}</th>' for cell in _HEAD)
-    body = "".join(
-        f'<tr><th scope="row">{_clean(cells[0])}</th>{"".join(f"<td>{_clean(cell)}</td>" for cell in cells[1:])}</tr>' for cells in map(_row, effects)
-    )
+    rules = _rows(_HEAD, [_row(effect) for effect in effects])
+    targets = _rows(_HEAD_TREATMENT, [_row_of_target(target, treatment) for target, treatment in treatments.items()])
     return (
         '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"/><title>{title}</title><style>{STYLE}</style></head><body><main>'
         f'<header><h1>{title}</h1><p class="soft">{_clean(_TOLD)}</p></header>'
         f'<section class="card"><h3>Uplift by rule</h3>{charts.uplift(effects)}</section>'
-        f'<section class="card"><div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>'
+        f'<section class="card"><div class="scroll">{rules}</div></section>'
+        f'<section class="card"><h3>Scores with and without messages</h3><p class="soft">{_clean(_TOLD_TREATMENT)}</p>'
+        f'<div class="scroll">{targets}</div></section>'
         f"<footer>{_clean(made_by)}</footer></main></body></html>\n"
     )
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of HTML."""
+    names = "".join(f'<th scope="col">{_clean(cell)}</th>' for cell in head)
+    body = "".join(f'<tr><th scope="row">{_clean(cells[0])}</th>{"".join(f"<td>{_clean(cell)}</td>" for cell in cells[1:])}</tr>' for cells in rows)
+    return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _row_of_target(target: str, treatment: Treatment) -> tuple[str, ...]:
+    ratios = (treatment.ratio, treatment.ratio_treated, treatment.ratio_untreated)
+    return (target, figures.count(treatment.n), figures.percent(treatment.share), *map(figures.ratio, ratios))
 
 
 def _row(effect: Effect) -> tuple[str, ...]:

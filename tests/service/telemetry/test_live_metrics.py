@@ -21,6 +21,7 @@ from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull
 from worker.service.telemetry.monitor import rows_of
 from worker.service.telemetry.specification import ARMS, BY_NAME, KNOWN, LABELS, METRICS, PREFIX
+from worker.service.treatment import treatments
 from worker.service.uplift import effects
 
 ACTION: dict[str, Any] = {
@@ -175,6 +176,25 @@ def test_measures_of_quality_are_those_of_a_replay(lived: Bench) -> None:
                 told = lived.metrics.registry.get_sample_value(PREFIX + measure, labels)
                 assert told == (None if math.isnan(value) else pytest.approx(value))  # nothing is said where nothing is known
             assert lived.metric("calibration_bin_observed", **labels, bin="1") == pytest.approx(quality.calibration[0].true)
+
+
+def test_who_was_treated_is_told_as_the_examples_have_it(lived: Bench) -> None:
+    records = [record for partition in range(3) for record in lived.log.read(lived.settings.topics.examples, partition)]
+    examples = [one for one in (Example.decode(record.value or b"") for record in records if record.value != b"{}") if isinstance(one, Example)]
+    told = treatments(lived.log, lived.settings)
+    for target in lived.settings.targets:
+        known = [one for one in examples if one.target == target and one.treated is not None]
+        assert told[target].n == len(known) > 20
+        for cause, name in enumerate(("event", "silence")):
+            mine = [one for one in known if one.cause == cause]
+            share = sum(one.weight for one in mine if one.treated) / sum(one.weight for one in mine)
+            assert lived.metric("treated_ratio", target=target, cause=name) == pytest.approx(share)
+            for treated, says in ((True, "yes"), (False, "no")):
+                group = [one for one in mine if one.treated is treated]
+                came = sum(one.weight for one in group if one.outcome)
+                labels = {"target": target, "cause": name, "treated": says}
+                ratio = lived.metrics.registry.get_sample_value(f"{PREFIX}treatment_calibration_ratio", labels)
+                assert ratio == (pytest.approx(sum(one.weight * one.p for one in group) / came) if came else None)
 
 
 def test_promtool_finds_nothing_to_say_of_a_working_worker(lived: Bench, promtool: Path) -> None:

@@ -13,6 +13,7 @@ from worker.service.telemetry.metrics import Metrics
 from worker.service.watch import Watch
 
 if TYPE_CHECKING:
+    from worker.core.learning.treatment import Treatment
     from worker.core.learning.window import Quality
 
 BY_MEASURE = {
@@ -26,7 +27,7 @@ BY_MEASURE = {
 }
 BY_MODEL = {"published": "log_loss", "raw": "raw_log_loss"}
 BY_BIN = {"calibration_bin_predicted": "said", "calibration_bin_observed": "true", "calibration_bin_decisions": "decisions"}
-OF_TRAINERS = (*BY_MEASURE, "log_loss", *BY_BIN, "example_backlog", "snapshot_bytes")
+OF_TRAINERS = (*BY_MEASURE, "log_loss", *BY_BIN, "treated_ratio", "treatment_calibration_ratio", "example_backlog", "snapshot_bytes")
 
 
 class LearningHappenings:
@@ -76,6 +77,12 @@ class LearningHappenings:
                 self._metrics.set(name, getattr(one, measure), target, cause, str(number))
             for number in range(len(quality.calibration) + 1, BINS + 1):  # there may have been more
                 self._metrics.remove(name, target, cause, str(number))
+
+    def treatment_seen(self, target: str, cause: str, treatment: Treatment) -> None:
+        """Judged decisions were told apart by whether a message had reached their users."""
+        self._say("treated_ratio", treatment.share, target, cause)
+        self._say("treatment_calibration_ratio", treatment.ratio_treated, target, cause, "yes")
+        self._say("treatment_calibration_ratio", treatment.ratio_untreated, target, cause, "no")
 
     def _say(self, name: str, value: float, *labels: str) -> None:
         if math.isnan(value):

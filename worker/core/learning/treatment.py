@@ -1,0 +1,53 @@
+"""Whether probabilities come true also without those whom messages reached: a campaign that works makes its own score look right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from worker.core.labels.examples import Example
+from worker.core.labels.tallies import Tally
+from worker.core.learning.window import Flags, Floats, Ring
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """n decisions of which it is known whether their users were treated. Shares and means are by weight; NaN where nothing can be said."""
+
+    n: int
+    share: float  # of the decisions whose users were treated
+    ratio: float  # mean p over the rate of outcomes, of all n
+    ratio_treated: float  # … of the treated
+    ratio_untreated: float  # … of the others
+
+
+class TreatmentWindow:
+    """The latest `size` matured decisions that say who was treated."""
+
+    def __init__(self, size: int) -> None:
+        self._ring = Ring(4, size)  # p, outcome, weight, treated
+
+    def observe(self, examples: Iterable[Example | Tally]) -> None:
+        """Take those of the examples that say it, in their order."""
+        known = [(one.p, one.outcome, one.weight, one.treated) for one in examples if isinstance(one, Example) and one.treated is not None]
+        if known:
+            self._ring.push(*np.array(known, dtype=np.float64).T)
+
+    def treatment(self) -> Treatment:
+        """What the decisions of the window say."""
+        p, happened, weight, treated = self._ring.columns()
+        is_treated, everyone = treated > 0.0, np.ones(len(p), dtype=np.bool_)
+        mass = float(weight.sum())
+        return Treatment(
+            len(p),
+            float(weight[is_treated].sum()) / mass if mass else math.nan,
+            *(_ratio(p, happened, weight, group) for group in (everyone, is_treated, ~is_treated)),
+        )
+
+
+def _ratio(p: Floats, happened: Floats, weight: Floats, group: Flags) -> float:
+    came = float((weight * happened)[group].sum())
+    return float((weight * p)[group].sum()) / came if came else math.nan
