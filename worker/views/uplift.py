@@ -31,7 +31,7 @@ _TOLD = (
 _HEAD_TREATMENT = ("target", "examples", "treated", "said / came", "said / came (treated)", "said / came (others)")
 _TOLD_TREATMENT = (
     "Do scores come true without the messages? Treated are examples whose user a trigger reached between the decision and the end of its window. "
-    "Said / came is the mean probability over the rate of outcomes: 1 is right, above 1 promises too much."
+    "Said / came is the mean probability over the rate of outcomes: 1 is right, above 1 promises too much. Of churn, the outcome is the return."
 )
 
 
