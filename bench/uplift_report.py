@@ -150,11 +150,11 @@ def main() -> None:
 
 
 def draw(page: Path, picture: Path) -> None:
-    """The page as a PNG of 1,200 by 640 pixels."""
+    """The page as a PNG of 1,200 by 860 pixels."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         raise SystemExit("no chromium on the PATH; on Debian: apt-get install chromium")
-    flags = "--headless=new --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=1200,640".split()
+    flags = "--headless=new --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars --window-size=1200,860".split()
     subprocess.run([program, *flags, f"--screenshot={picture.resolve()}", page.resolve().as_uri()], check=True, capture_output=True)
 
 
