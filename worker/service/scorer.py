@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from worker.core.events.decoding import decode
 from worker.core.labels.decisions import EVENT
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
 from worker.core.scoring.scorecard import Scorecards
-from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
+from worker.log.contract import Headers, Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
 from worker.service.collecting import collect
@@ -31,7 +31,7 @@ from worker.service.privacy.erasures import Erasures
 from worker.service.restore import restored_pipeline
 from worker.service.telemetry.committed import Committed
 from worker.service.telemetry.happenings import Happenings
-from worker.service.telemetry.trace import trace_contexts
+from worker.service.telemetry.trace import context_of, trace_contexts
 from worker.service.topics import target_partitions
 from worker.settings import Settings
 
@@ -227,10 +227,11 @@ class Scorer:
 
         reasons: Counter[str] = Counter()
         for partition, turn in turns.items():
-            send(topics.scores, self._scores(partition, turn, polled.records.get(TopicPartition(topics.events, partition), [])))
+            contexts = trace_contexts(polled.records.get(TopicPartition(topics.events, partition), []))
+            send(topics.scores, self._scores(partition, turn, contexts))
             if self._settings.plan:
                 send(topics.segments, [Message(segments, user.encode(), partition=partition) for user, segments in turn.segments])
-                send(topics.triggers, [Message(trigger, user.encode(), partition=partition) for user, trigger in turn.triggers])
+                send(topics.triggers, [Message(trigger, user.encode(), context_of(trigger, contexts), partition) for user, trigger in turn.triggers])
             send(topics.profiles, [Message(value, key, partition=partition) for key, value in turn.changes])
             send(
                 topics.examples,
@@ -244,9 +245,8 @@ class Scorer:
                 send(topic, messages)
         return reasons
 
-    def _scores(self, partition: int, turn: Turn, came: Sequence[Record]) -> list[Message]:
+    def _scores(self, partition: int, turn: Turn, contexts: Mapping[int, Headers]) -> list[Message]:
         """The score records; at an event they carry on the trace context that came with it."""
-        contexts = trace_contexts(came)
         scores = turn.scores if self._every else list(dict(turn.scores).items())
         if not contexts or turn.scored is None:
             return [Message(value, user.encode(), partition=partition) for user, value in scores]

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from tests.log.forms import EMBEDDED, FORMS, Form, Kafka
-from tests.service.bench import settings_of, shop_lines
+from tests.service.bench import Bench, settings_of, shop_lines
 from worker.log.contract import Headers, Message
 from worker.service.assembly import build_loop
 from worker.service.clock import SystemClock
@@ -96,3 +96,31 @@ def test_the_score_of_an_event_bears_its_trace_context(form: Form, emission: str
     assert set(map(bool, found.values())) == {True, False}
     assert all(not record.headers for record in scores if b'"cause":"silence"' in (record.value or b""))
     form.close()
+
+
+def is_json(line: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def test_a_trigger_bears_the_context_of_the_event_that_crossed_its_line() -> None:
+    bench = Bench(settings_of(triggers={"seen": {"when": "sessions >= 1", "cap": 100}, "quiet": {"when": "days_since_seen > 0.1"}}))
+    lines = [line for line in shop_lines() if is_json(line)][:400]
+    for number, line in enumerate(lines):
+        event = {**orjson.loads(line), "consent": "granted"}
+        given: Headers = ((), VALID)[number % 2]
+        bench.log.append(bench.settings.topics.events, [Message(orjson.dumps(event), str(event.get("user_id")).encode(), given, 0)])
+    bench.drain(bench.loop())
+    written, topics = bench.written(), bench.settings.topics
+    of_score = {orjson.loads(value or b"")["score_id"]: told for _, _, value, told in written[topics.scores]}
+    first: dict[str, tuple[str, Headers]] = {}  # what was settled later is of another turn
+    for _, _, value, told in written[topics.triggers]:
+        record = orjson.loads(value or b"")
+        first.setdefault(record["trigger_id"], (record["score_id"], told))
+    assert [(score_id, told) for score_id, told in first.values() if told != of_score[score_id]] == []
+    assert {bool(told) for score_id, told in first.values() if "." not in score_id} == {True, False}
+    in_silence = [told for score_id, told in first.values() if "." in score_id]
+    assert in_silence
+    assert not any(in_silence)

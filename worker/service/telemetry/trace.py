@@ -1,4 +1,4 @@
-"""Trace context (W3C Trace Context, level 1): the headers of an event that its score record carries on, so that a trace does not end at the log.
+"""Trace context (W3C Trace Context, level 1): the headers of an event that its score and its triggers carry on, so that a trace does not end at the log.
 
 Nothing is added to a trace here: the headers are passed on as they came, or not at all where they are not valid.
 """
@@ -6,7 +6,7 @@ Nothing is added to a trace here: the headers are passed on as they came, or not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from worker.log.contract import Headers, Record
 
@@ -33,6 +33,17 @@ def trace_context(headers: Headers) -> Headers:
 def trace_contexts(records: Iterable[Record]) -> dict[int, Headers]:
     """By offset, the trace context of those records that have one."""
     return {record.offset: context for record in records if record.headers and (context := trace_context(record.headers))}
+
+
+def context_of(trigger: bytes, contexts: Mapping[int, Headers]) -> Headers:
+    """Of a trigger's record (schemas/trigger.schema.json): the context of the event whose score crossed the line, where that came in this turn.
+
+    None in silence, and none for what was held until later: the trace of that event has ended.
+    """
+    if not contexts:
+        return ()
+    _, _, event = trigger.partition(b'"score_id":"')[2].partition(b'"')[0].partition(b"-")
+    return contexts.get(int(event), ()) if event.isdigit() else ()
 
 
 def _is_parent(value: bytes) -> bool:
