@@ -94,7 +94,7 @@ class Deaths:
                 begin()
                 at("after poll")
 
-        _after(scorer.Scorer, "_collect", collected)
+        _after(scorer, "collect", collected)
         _after(scorer.Scorer, "_work", lambda turns: at("after the work") if turns else None)
         _after(scorer.Scorer, "_send", lambda _: at("after send"))
         _after(scorer.Scorer, "_turn", lambda _: at("after the turn"))
@@ -146,8 +146,8 @@ def _is_trainers(transactional_id: str) -> bool:
     return ".trainer." in transactional_id
 
 
-def _after(kind: type, name: str, then: Callable[[Any], None]) -> None:
-    """Call `then` with every result of a method."""
+def _after(kind: Any, name: str, then: Callable[[Any], None]) -> None:
+    """Call `then` with every result of a function of a class or module."""
     method = getattr(kind, name)
 
     @wraps(method)
