@@ -16,7 +16,7 @@ from tests.faults.stand import key_of
 from worker.core.privacy.receipts import Receipts
 from worker.log.kafka.administration import Administration
 from worker.service.clock import SystemClock
-from worker.service.kafka_topics import check, make_missing
+from worker.service.kafka_topics import check, kafka_plan, make_missing
 from worker.service.privacy.asking import Asking
 from worker.service.privacy.scanning import scan
 from worker.service.topics import connect
@@ -69,9 +69,14 @@ def test_the_topics_of_erasure_are_made_as_they_should_be(make_ground: MakeGroun
         lags = {name: checked[name].facts.settings["max.compaction.lag.ms"] for name in (names.profiles, names.scores, names.triggers)}  # type: ignore[union-attr]
         assert lags == {names.profiles: str(86_400_000), names.scores: str(2 * 86_400_000), names.triggers: str(8 * 86_400_000)}
         cluster.configure(names.triggers, {"min.compaction.lag.ms": "0"})
+        letters = [problem.todo for problem in checked[names.deadletter].warnings if "whole segments" in problem.what]  # the stand made them, with a week
+        assert [todo.rsplit(" ", 1)[1] for todo in letters] == ["segment.ms=86400000"]
+        assert next(topic.settings["segment.ms"] for topic in kafka_plan(settings, 1) if topic.name == names.deadletter) == "86400000"
+        cluster.configure(names.deadletter, {"segment.ms": "86400000"})
         cluster.configure(names.profiles, {"max.compaction.lag.ms": "9223372036854775807"})
         again = {one.name: one for one in check(cluster, settings)}
         assert [problem.what for problem in again[names.triggers].wrong] == ["it may be compacted before its triggers are delivered"]
         assert "its records of an erased user may stay long after the tombstone that covers them" in [
             problem.what for problem in again[names.profiles].warnings
         ]
+        assert not [problem for problem in again[names.deadletter].warnings if "whole segments" in problem.what]

@@ -21,8 +21,9 @@ SEGMENT_BYTES = 64 * 1024 * 1024  # of compacted topics: the newest segment is n
 EVERY_SCORE_MS = DAY_MS  # who follows every score, not the latest of each user, has this long before compaction takes the older ones
 EVERY_TRIGGER_MS = 7 * DAY_MS  # the same of who delivers triggers, or until the longest of them expires
 ERASED_WITHIN_MS = DAY_MS  # beyond those: what a tombstone covers goes with the next cleaning after it
+LETTERS_SPAN_MS = DAY_MS  # retention takes whole segments: a dead letter outlives it by at most what its segment spans, which brokers leave at a week
 SAFE_COPIES, SAFE_IN_SYNC = 3, 2
-CLEANUP, RETENTION, IN_SYNC, LARGEST, SEGMENT, UNCLEAN, EARLIEST, LATEST = (
+CLEANUP, RETENTION, IN_SYNC, LARGEST, SEGMENT, UNCLEAN, EARLIEST, LATEST, SPAN = (
     "cleanup.policy",
     "retention.ms",
     "min.insync.replicas",
@@ -31,6 +32,7 @@ CLEANUP, RETENTION, IN_SYNC, LARGEST, SEGMENT, UNCLEAN, EARLIEST, LATEST = (
     "unclean.leader.election.enable",
     "min.compaction.lag.ms",
     "max.compaction.lag.ms",
+    "segment.ms",
 )
 
 _UNUSED = Problem("missing, and not needed before segments or triggers are configured", "", "clickscore topics create makes what is missing")
@@ -65,7 +67,8 @@ def kafka_plan(settings: Settings, partitions: int) -> list[NewTopic]:
 
     Events, examples, triggers and dead letters go after RETENTION_MS. Scores are compacted once they are EVERY_SCORE_MS old, so that the latest of a user is
     cheap to find, and go when the user is forgotten (profiles.time_to_live): by then they are about nobody. Profiles, segments and models are state,
-    and never go with time. Where users can be erased (privacy.key), every topic that tombstones reach is compacted within a day, triggers too.
+    and never go with time. Where users can be erased (privacy.key), every topic that tombstones reach is compacted within a day, triggers too, and dead
+    letters, which none reaches, are kept in segments of a day.
     """
     return [NewTopic(topic.name, topic.partitions, _made_with(topic, settings), settings.kafka.replication) for topic in topic_plan(settings, partitions)]
 
@@ -80,6 +83,8 @@ def _made_with(topic: Topic, settings: Settings) -> dict[str, str]:
         made[EARLIEST] = str(lag_ms)
     if settings.privacy.key and topic.compacted and topic.name not in (settings.topics.models, settings.topics.receipts):
         made[LATEST] = str(lag_ms + ERASED_WITHIN_MS)
+    if settings.privacy.key and topic.name == settings.topics.deadletter:
+        made[SPAN] = str(LETTERS_SPAN_MS)
     if topic.compacted:
         made[SEGMENT] = str(SEGMENT_BYTES)
     if topic.record_bytes:
@@ -167,6 +172,8 @@ def _worth_knowing(topic: Topic, facts: TopicFacts, settings: Settings) -> Itera
         yield Problem("its records of an erased user go with its retention, not before", f"{place(settings)}, topic {topic.name}", todo)
     elif LATEST in made and float(facts.settings.get(LATEST, inf)) > 2 * float(made[LATEST]):
         yield said("its records of an erased user may stay long after the tombstone that covers them", f"{LATEST}={made[LATEST]}")
+    if SPAN in made and float(facts.settings.get(SPAN, inf)) > float(made[SPAN]):
+        yield said("retention takes whole segments, and one may hold a week: what names an erased user stays for so much longer", f"{SPAN}={made[SPAN]}")
     segment = float(facts.settings.get(SEGMENT, inf))
     if topic.cleanup == "compact" and segment > 4 * SEGMENT_BYTES:
         yield said(
