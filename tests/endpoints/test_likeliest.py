@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
 from tests.endpoints.shop import Shop
+from worker.core.labels.decisions import Scored
+from worker.core.pipeline import Turn
 from worker.service import likeliest
 from worker.service.likeliest import KEPT
+from worker.settings import Settings
 
 
 def latest(shop: Shop) -> dict[str, dict[str, Any]]:
@@ -46,24 +49,25 @@ def test_no_more_are_kept_than_the_bound(worked: Shop, monkeypatch: pytest.Monke
     assert all(orjson.loads(likely.record) == scores[likely.user] for likeliest in kept for likely in likeliest)
 
 
-def test_scores_that_change_no_list_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(likeliest, "KEPT", 1)  # a list with room takes everybody
-    monkeypatch.setattr(likeliest, "AT_ONCE", 20)
-    held: list[tuple[str, bytes]] = []
+def a_turn(*scores: tuple[str, float]) -> Turn:
+    """These users with these probabilities, one after the other."""
+    p = np.array([[p] for _, p in scores])
+    time_ms = np.arange(len(scores), dtype=np.int64)
+    zeros = np.zeros(len(scores), dtype=np.int64)
+    scored = Scored(zeros, time_ms, zeros, zeros, np.zeros((len(scores), 0), dtype=np.int32), p, p, ("purchase@1",), (0.0,))
+    return Turn(scores=[(user, f"{user} {p}".encode()) for user, p in scores], scored=scored)
 
-    def count(partition: int, scores: Sequence[tuple[str, bytes]], *columns: Any) -> likeliest._Scores:
-        held.extend(scores)
-        return whole(partition, scores, *columns)
 
-    whole = likeliest._Scores
-    monkeypatch.setattr(likeliest, "_Scores", count)
-    shop = Shop().work()
-    published = shop.written()[shop.settings.topics.scores]
-    assert 0 < len(held) < len(published) / 2
-    scores = latest(shop)
-    found = [likely for target in shop.settings.targets for likely in shop.watch.likeliest.top(target, 7)]
-    assert found
-    assert all(orjson.loads(likely.record) == scores[likely.user] for likely in found)
+@pytest.mark.parametrize("at_once", [1, 7])
+def test_who_rises_and_falls_within_a_turn_is_not_listed_by_the_peak(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeliest, "KEPT", 2)
+    monkeypatch.setattr(likeliest, "AT_ONCE", at_once)
+    lists = likeliest.Likeliest({"purchase": Settings().targets["purchase"]})
+    lists.take(0, a_turn(("a", 0.5), ("b", 0.6), ("c", 0.1)))
+    lists.take(0, a_turn(("d", 0.9), ("e", 0.7), ("d", 0.2), ("c", 0.3)))
+    assert [(likely.user, likely.p) for likely in lists.top("purchase", 9)] == [("e", 0.7), ("b", 0.6)]
+    lists.take(0, a_turn(("e", 0.3), ("c", 0.4)))  # who was listed and falls makes room
+    assert [(likely.user, likely.p) for likely in lists.top("purchase", 9)][:2] == [("b", 0.6), ("c", 0.4)]
 
 
 @pytest.mark.parametrize("at_once", [1, 150])

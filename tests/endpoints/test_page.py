@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from functools import partial
@@ -167,7 +166,7 @@ def test_text_of_events_stays_text_and_ids_are_shown_where_that_is_set(browser: 
     shop.turning = shop.loop()
     shop.drain(shop.turning)
     likely, likeliest = trained(shop, evil), shop.watch.likeliest
-    likeliest._state = {**{name: {} for name in shop.settings.targets}, "purchase": {evil: likely}}, ()
+    likeliest._state = {**{name: {} for name in shop.settings.targets}, "purchase": {evil: likely}}, [], likely.time_ms
     try:
         show(browser, shop)
         assert browser.text("#users-rows th") == evil
@@ -183,4 +182,4 @@ def trained(shop: Shop, user: str) -> Likely:
     likely = shop.watch.likeliest.top("purchase", 1)[0]
     record = json.loads(likely.record)
     record["purchase"] |= {"model": "purchase@9", "reasons": [[f"page {user}", 0.5]]}
-    return dataclasses.replace(likely, record=json.dumps(record).encode())
+    return likely._replace(record=json.dumps(record).encode())
