@@ -14,7 +14,7 @@ from worker.core.labels.examples import Example
 from worker.core.labels.tallies import Tally
 from worker.core.learning.evaluation import Evaluation, Summary
 from worker.core.learning.trainer import Trainer
-from worker.core.learning.window import matured
+from worker.core.learning.window import columns_of, matured
 from worker.core.pipeline import Pipeline, Turn
 from worker.core.scoring.scorecard import Scorecard, Scorecards
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
@@ -91,7 +91,7 @@ class Replay:
         for name, trainer in self.trainers.items():
             mine = [example for example in examples if example.target == name]
             trainer.learn_many(mine)
-            for cause, evaluation in enumerate(self.evaluations[name]):
-                if decisions := matured(mine, cause):
-                    evaluation.observe(decisions)
+            for facts, evaluation in zip(matured(mine), self.evaluations[name], strict=True):
+                if facts:
+                    evaluation.observe(columns_of(facts))
         self.scorecards = Scorecards.of([trainer.scorecard() for trainer in self.trainers.values()])

@@ -15,7 +15,7 @@ from worker.core.labels.tallies import Tally
 from worker.core.learning.relearned import is_relearned
 from worker.core.learning.snapshot import Snapshot, SnapshotError
 from worker.core.learning.treatment import TreatmentWindow
-from worker.core.learning.window import Window, matured
+from worker.core.learning.window import Facts, Window, columns_of, matured
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
@@ -44,7 +44,7 @@ class _Learner:
     trainer: Trainer
     judged: tuple[Window, ...]  # of each cause the latest matured decisions; bounded, and read back from the log by who takes over
     reached: tuple[TreatmentWindow, ...]  # of each cause the latest that say whether a message reached their users
-    unjudged: list[Example | Tally] = field(default_factory=list)  # fewer than JUDGED_AT_ONCE
+    unjudged: tuple[list[Facts], ...] = field(default_factory=lambda: matured(()))  # of each cause; fewer than JUDGED_AT_ONCE
     unpublished: int = 0
     since_s: float = 0.0  # when the first of them was learned
     failed: tuple[int, int] = (0, 0)  # examples skipped and returns to the good state, as last told
@@ -53,17 +53,19 @@ class _Learner:
 
     def take(self, examples: Iterable[Example | Tally]) -> None:
         """Have what was published be held against what came of it."""
-        self.unjudged += examples
-        if len(self.unjudged) >= JUDGED_AT_ONCE:
+        for facts, more in zip(self.unjudged, matured(examples), strict=True):
+            facts += more
+        if sum(map(len, self.unjudged)) >= JUDGED_AT_ONCE:
             self.judge()
 
     def judge(self) -> None:
         """Bring the windows up to date."""
-        known, self.unjudged = self.unjudged, []
-        for cause, window in enumerate(self.judged):
-            if decisions := matured(known, cause):
+        for window, reached, facts in zip(self.judged, self.reached, self.unjudged, strict=False):  # no windows where nobody asks
+            if facts:
+                decisions = columns_of(facts)
                 window.observe(*decisions[:4])
-                self.reached[cause].observe(one for one in known if one.sense == "matured" and one.cause == cause)
+                reached.observe(decisions)
+            facts.clear()
 
 
 class Trainers:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from worker.core.learning.treatment import Treatment, TreatmentWindow
+from worker.core.learning.window import Facts, columns_of, matured
 from worker.log.contract import Log
 from worker.service.target_examples import TargetExamples
 from worker.service.topics import target_partitions
@@ -18,8 +21,9 @@ def treatments(log: Log, settings: Settings) -> dict[str, Treatment]:
     reading = TargetExamples(settings, None)
     out: dict[str, Treatment] = {}
     for target, partition in target_partitions(settings).items():
-        window = TreatmentWindow(LOOKED_AT)
+        window, facts = TreatmentWindow(LOOKED_AT), list[Facts]()
         for record in log.read(topic, partition, max(starts[partition], ends[partition] - LOOKED_AT)):
-            window.observe(reading.take(target, [record]).examples)
+            facts += chain.from_iterable(matured(reading.take(target, [record]).examples))
+        window.observe(columns_of(facts))
         out[target] = window.treatment()
     return out

@@ -29,7 +29,7 @@ def evaluated(rows: list[Decision], cuts: list[int]) -> Evaluation:
         part = rows[start:stop]
         if part:
             p, outcome, weight, time_ms = zip(*part, strict=True)
-            evaluation.observe(Columns(np.array(p), np.array(p), np.array(outcome), np.array(weight), np.array(time_ms)))
+            evaluation.observe(Columns(np.array(p), np.array(p), np.array(outcome), np.array(weight), np.array(time_ms), np.full(len(p), np.nan)))
         start = stop
     return evaluation
 
@@ -91,8 +91,8 @@ def test_a_calibrated_forecast_has_a_small_error_and_a_shifted_one_has_not() -> 
     happened = rng.random(len(p)) < p
     ones, times = np.ones(len(p)), np.zeros(len(p), dtype=np.int64)
     honest, shifted = Evaluation(), Evaluation()
-    honest.observe(Columns(p, p, happened, ones, times))
-    shifted.observe(Columns(p * 0.8, p, happened, ones, times))
+    honest.observe(Columns(p, p, happened, ones, times, ones))
+    shifted.observe(Columns(p * 0.8, p, happened, ones, times, ones))
     assert honest.summary().ece < 0.01 < 0.05 < shifted.summary().ece
     assert honest.summary().calibration_ratio == pytest.approx(1.0, abs=0.02)
     assert shifted.summary().calibration_ratio == pytest.approx(0.8, abs=0.02)

@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 from tests.service.bench import Bench, settings_of, shop_lines
 from worker.core.labels.examples import Example
 from worker.core.learning.evaluation import Evaluation
-from worker.core.learning.window import matured
+from worker.core.learning.window import columns_of, matured
 from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull
 from worker.service.telemetry.monitor import rows_of
@@ -161,11 +161,9 @@ def test_measures_of_quality_are_those_of_a_replay(lived: Bench) -> None:
     examples = [Example.decode(record.value or b"") for record in records if record.value != b"{}"]
     for target in lived.settings.targets:
         mine = [example for example in examples if example.target == target]
-        for cause, name in enumerate(("event", "silence")):
-            decisions = matured(mine, cause)
-            assert decisions is not None
+        for facts, name in zip(matured(mine), ("event", "silence"), strict=True):
             evaluation = Evaluation()
-            evaluation.observe(decisions)
+            evaluation.observe(columns_of(facts))
             quality = evaluation.window.quality()
             labels = {"target": target, "cause": name}
             assert lived.metric("judged_decisions", **labels) == quality.n >= 20

@@ -46,7 +46,7 @@ class Evaluation:
 
     def observe(self, decisions: Columns) -> None:
         """Take n matured decisions, in the order in which they matured."""
-        p, raw, outcome, weight, time_ms = decisions
+        p, raw, outcome, weight, time_ms, _ = decisions
         losses = log_losses(p, outcome)
         day_of = time_ms // DAY_MS
         for day in np.unique(day_of).tolist():

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from worker.core.labels.examples import Example
-from worker.core.labels.tallies import Tally
-from worker.core.learning.window import Flags, Floats, Ring
+from worker.core.learning.window import Columns, Flags, Floats, Ring
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +27,12 @@ class TreatmentWindow:
     def __init__(self, size: int) -> None:
         self._ring = Ring(4, size)  # p, outcome, weight, treated
 
-    def observe(self, examples: Iterable[Example | Tally]) -> None:
-        """Take those of the examples that say it, in their order."""
-        known = [(one.p, one.outcome, one.weight, one.treated) for one in examples if isinstance(one, Example) and one.treated is not None]
-        if known:
-            self._ring.push(*np.array(known, dtype=np.float64).T)
+    def observe(self, decisions: Columns) -> None:
+        """Take those of the decisions that say it, in their order."""
+        known = ~np.isnan(decisions.treated)
+        if known.any():
+            outcome = decisions.outcome.astype(np.float64)
+            self._ring.push(*(column[known] for column in (decisions.p, outcome, decisions.weight, decisions.treated)))
 
     def treatment(self) -> Treatment:
         """What the decisions of the window say."""

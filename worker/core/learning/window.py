@@ -6,14 +6,15 @@ Order statistics are computed over the decisions themselves: River's ROCAUC with
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.labels.examples import Example
+from worker.core.labels.examples import CAUSES, Example
 from worker.core.labels.tallies import Tally
 
 Floats = NDArray[np.float64]
@@ -95,27 +96,33 @@ def _pairs(p: Floats, happened: Floats, absent: Floats) -> tuple[float, float]:
 
 
 class Columns(NamedTuple):
-    """Matured decisions as columns, n each: probabilities of the outcome, whether it happened, weights, times of the decisions."""
+    """Matured decisions as columns, n each: probabilities of the outcome, whether it happened, weights, times of the decisions, who was treated."""
 
     p: Floats
     raw: Floats
     outcome: Flags
     weight: Floats
     time_ms: NDArray[np.int64]
+    treated: Floats  # 1, 0; NaN where nobody knows
 
 
-def matured(examples: Iterable[Example | Tally], cause: int) -> Columns | None:
-    """Those among the examples that say what came of a decision of this cause, in their order; None without any."""
-    mine = [example for example in examples if example.sense == "matured" and example.cause == cause]
-    if not mine:
-        return None
-    return Columns(
-        np.array([example.p for example in mine]),
-        np.array([example.raw for example in mine]),
-        np.array([example.outcome for example in mine], dtype=np.bool_),
-        np.array([example.weight for example in mine]),
-        np.array([example.time_ms for example in mine], dtype=np.int64),
-    )
+Facts = tuple[float, float, bool, float, int, bool | None]  # of one decision, in the order of the columns
+_facts_of: Callable[[Example], Facts] = attrgetter(*Columns._fields)
+
+
+def matured(examples: Iterable[Example | Tally]) -> tuple[list[Facts], ...]:
+    """The facts of those among the examples that say what came of a decision, by its cause, in their order."""
+    by_cause: tuple[list[Facts], ...] = tuple([] for _ in CAUSES)
+    for example in examples:
+        if example.sense == "matured":
+            by_cause[example.cause].append(_facts_of(example))
+    return by_cause
+
+
+def columns_of(facts: Sequence[Facts]) -> Columns:
+    """The same decisions as columns."""
+    p, raw, outcome, weight, time_ms, treated = np.ascontiguousarray(np.array(facts, dtype=np.float64).reshape(-1, len(Columns._fields)).T)
+    return Columns(p, raw, outcome > 0.0, weight, time_ms.astype(np.int64), treated)
 
 
 class Ring:
