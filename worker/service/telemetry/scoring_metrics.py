@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -20,8 +20,6 @@ from worker.service.uplift import totals_of
 
 if TYPE_CHECKING:
     from worker.core.labels.decisions import Scored
-    from worker.core.labels.examples import Example
-    from worker.core.labels.tallies import Tally
     from worker.core.pipeline import Pipeline
 
 AT_ONCE, AT_MOST_S = 6_000, 1.0  # scores, examples and records that wait, and for how long; whoever reads the metrics does not wait
@@ -36,7 +34,7 @@ class _Waiting:
 
     since_s: float
     scored: list[Scored] = field(default_factory=list)
-    examples: list[tuple[int, Sequence[Example | Tally]]] = field(default_factory=list)  # when they were published in event time; these
+    delays_ms: defaultdict[tuple[str, bool], list[int]] = field(default_factory=lambda: defaultdict(list))  # of what matured, by target and outcome
     written: list[tuple[int, Sequence[int]]] = field(default_factory=list)  # when records were committed; when they had been written
     number: int = 0  # of all of them
 
@@ -95,7 +93,9 @@ class ScoringMetrics:
                     self._metrics.set("watermark_timestamp_seconds", at_ms / 1000, str(partition))
             if waiting.scored and self._monitor:
                 self._monitor.look(waiting.scored)
-            self._matured(waiting.examples)
+            for (target, outcome), delays_ms in waiting.delays_ms.items():
+                self._metrics.add("examples_total", len(delays_ms), target, "happened" if outcome else "absent")
+                self._metrics.observe("label_delay_seconds", np.array(delays_ms) / 1000, target)
             if waiting.written:
                 now_ms = np.repeat([at_ms for at_ms, _ in waiting.written], [len(times_ms) for _, times_ms in waiting.written])
                 waited_s = (now_ms - np.array(list(chain.from_iterable(times_ms for _, times_ms in waiting.written)))) / 1000
@@ -113,23 +113,14 @@ class ScoringMetrics:
                     for name, warming_up in zip(names, done.scorecards.warming_up, strict=True):
                         if warming_up:
                             self._metrics.add("abstained_total", len(turn.scored.p), name)
-                if turn.examples:
-                    waiting.examples.append((done.pipelines[partition].watermark.value, turn.examples))
+                published_ms = done.pipelines[partition].watermark.value
+                for example in turn.examples:
+                    if example.sense == "matured":
+                        waiting.delays_ms[example.target, example.outcome].append(published_ms - example.time_ms)
                 waiting.number += len(turn.scores) + len(turn.examples)
             if done.written_ms:
                 waiting.written.append((self._clock.now_ms(), done.written_ms))
                 waiting.number += len(done.written_ms)
-
-    def _matured(self, published: Sequence[tuple[int, Sequence[Example | Tally]]]) -> None:
-        """What matured, and how long after its decision."""
-        waited_ms: dict[tuple[str, bool], list[int]] = {}
-        for published_ms, examples in published:
-            for example in examples:
-                if example.sense == "matured":
-                    waited_ms.setdefault((example.target, example.outcome), []).append(published_ms - example.time_ms)
-        for (target, outcome), delays_ms in waited_ms.items():
-            self._metrics.add("examples_total", len(delays_ms), target, "happened" if outcome else "absent")
-            self._metrics.observe("label_delay_seconds", np.array(delays_ms) / 1000, target)
 
     def _count_members(self, pipelines: Mapping[int, Pipeline]) -> None:
         members: Counter[str] = Counter()
