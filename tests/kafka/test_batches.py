@@ -79,6 +79,8 @@ def test_a_batch_that_was_split_is_followed_into_its_parts_and_theirs() -> None:
     for batch in list(queue)[:2]:
         batch.done(0, -1)
     assert whole.unknown() == [second.produce_future]
+    assert whole.produce_future.wait(0)  # flush() may wait for it, and it will never be done
+    assert not second.produce_future.wait(0)
     second.done(None, None, ValueError("no"), lambda place: ValueError(f"no {place}"))
     assert whole.unknown() == []
     assert {str(error) for error in whole.errors()} >= {"no 0", "no 1"}

@@ -81,6 +81,23 @@ def test_of_several_failures_the_one_that_says_most_is_raised(client: Opened, to
     publisher._raise_any([])
 
 
+def test_a_batch_that_its_topic_does_not_take_goes_through_in_parts(client: Opened, bootstrap: str, topic_name: str) -> None:
+    create(bootstrap, topic_name, 1, {"max.message.bytes": "2000"})
+    records = [Outgoing(topic_name, 0, None, b"%d" % number * 500, ()) for number in range(9)]
+    client.publisher(f"{topic_name}-p").publish(records, {}, None)
+    assert [record.value for record in read(client.reader(topic_name, {0: 0}), 9)] == [record.value for record in records]
+
+
+def test_a_record_too_large_for_its_topic_is_refused_in_the_middle_of_a_batch(client: Opened, bootstrap: str, topic_name: str) -> None:
+    create(bootstrap, topic_name, 1, {"max.message.bytes": "2000"})
+    publisher = client.publisher(f"{topic_name}-p")
+    with pytest.raises(RecordRefused):
+        publisher.publish([Outgoing(topic_name, 0, None, b"x" * length, ()) for length in (10, 500, 3_000, 10)], {}, None)
+    publisher.close()
+    client.publisher(f"{topic_name}-p")
+    assert all_visible(client, topic_name) == []
+
+
 def test_a_generation_below_zero_is_refused_for_the_broker_would_take_it(client: Opened, topic: str) -> None:
     consumer = client.consumer(f"{topic}-g", "m", [topic])
     publisher = client.publisher(f"{topic}-p")

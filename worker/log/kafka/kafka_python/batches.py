@@ -124,7 +124,8 @@ class _Handle:
         self.future = future
 
     def rebind(self, future: Any, _place: int) -> None:
-        self.future = future
+        before, self.future = self.future, future
+        before._latch.set()  # it will never be done: who waits for it, as flush() does, would wait for ever
 
 
 def enqueue(producer: Any, records: Sequence[Outgoing]) -> list[Batch]:
