@@ -7,6 +7,7 @@ import re
 from functools import partial
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
@@ -15,7 +16,8 @@ from selenium.webdriver.common.keys import Keys
 from tests.endpoints.browser import Browser
 from tests.endpoints.clients import get
 from tests.endpoints.shop import Shop, endpoint_settings
-from worker.service.likeliest import Likely
+from worker.core.labels.decisions import Scored
+from worker.core.pipeline import Turn
 
 FOCUSED = "const e = document.activeElement; return [e.textContent.trim().slice(0, 40) || e.tagName, getComputedStyle(e).outlineStyle]"
 BEYOND = "return [...document.querySelectorAll('main *')].filter((e) => !e.closest('.scroll') && e.getBoundingClientRect().right > innerWidth + 1).length"
@@ -165,8 +167,7 @@ def test_text_of_events_stays_text_and_ids_are_shown_where_that_is_set(browser: 
     shop.send([orjson.dumps(event)])
     shop.turning = shop.loop()
     shop.drain(shop.turning)
-    likely, likeliest = trained(shop, evil), shop.watch.likeliest
-    likeliest._state = {**{name: {} for name in shop.settings.targets}, "purchase": {evil: likely}}, [], likely.time_ms
+    trained(shop, evil)
     try:
         show(browser, shop)
         assert browser.text("#users-rows th") == evil
@@ -177,9 +178,11 @@ def test_text_of_events_stays_text_and_ids_are_shown_where_that_is_set(browser: 
         shop.shut()
 
 
-def trained(shop: Shop, user: str) -> Likely:
-    """The user's entry as a model that has learned would have it, with a reason out of the user's own data."""
-    likely = shop.watch.likeliest.top("purchase", 1)[0]
+def trained(shop: Shop, user: str) -> None:
+    """Let the user's score be as a model that has learned would have it, with a reason out of the user's own data."""
+    likely, now_ms = shop.watch.likeliest.top("purchase", 1)[0], np.array([shop.clock.now_ms()])
     record = json.loads(likely.record)
     record["purchase"] |= {"model": "purchase@9", "reasons": [[f"page {user}", 0.5]]}
-    return likely._replace(record=json.dumps(record).encode())
+    p, zeros = np.full((1, len(shop.settings.targets)), likely.p), np.zeros(1, dtype=np.int64)
+    scored = Scored(zeros, now_ms, zeros, zeros, np.zeros((1, 0), dtype=np.int32), p, p, (), ())
+    shop.watch.likeliest.take(likely.partition, Turn(scores=[(user, json.dumps(record).encode())], scored=scored))

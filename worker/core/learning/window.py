@@ -121,8 +121,16 @@ def matured(examples: Iterable[Example | Tally]) -> tuple[list[Facts], ...]:
 
 def columns_of(facts: Sequence[Facts]) -> Columns:
     """The same decisions as columns."""
-    p, raw, outcome, weight, time_ms, treated = np.ascontiguousarray(np.array(facts, dtype=np.float64).reshape(-1, len(Columns._fields)).T)
-    return Columns(p, raw, outcome > 0.0, weight, time_ms.astype(np.int64), treated)
+    n = len(facts)
+    p, raw, outcome, weight, time_ms, treated = zip(*facts, strict=True) if n else [()] * len(Columns._fields)
+    return Columns(
+        np.fromiter(p, np.float64, n),
+        np.fromiter(raw, np.float64, n),
+        np.fromiter(outcome, np.bool_, n),
+        np.fromiter(weight, np.float64, n),
+        np.fromiter(time_ms, np.int64, n),
+        np.array(treated, dtype=np.float64),  # None becomes NaN
+    )
 
 
 class Ring:
