@@ -32,16 +32,17 @@ from worker.service.clock import SystemClock
 from worker.service.loop import Loop, Stop
 from worker.service.memory import collect_rarely
 from worker.service.sender import send_lines
+from worker.service.telemetry import monitor as monitors
 from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.logging import open_logger
 from worker.service.telemetry.metrics import Metrics
-from worker.service.telemetry.monitor import RECENT, SAMPLE, Monitor
+from worker.service.telemetry.monitor import RECENT, SAMPLE
 from worker.service.telemetry.scoring_metrics import REPORT_EVERY_S
 from worker.service.topics import create_topics
 from worker.service.watch import Watch
 from worker.settings import ServiceSettings, Settings
 
-EVENTS, WARMING, PAIRS = 60_000, 20_000, 7
+EVENTS, WARMING, PAIRS = 60_000, 20_000, 15
 TURNS = (100, 5_000)
 REPEATED, NEVER_S = 10, 1e9
 
@@ -101,9 +102,11 @@ def by_the_clock() -> float:
     p = random.beta(1, 20, trainer.JUDGED)
     window = Window(trainer.JUDGED)
     window.observe(p, p, random.random(len(p)) < p, np.ones(len(p)))
-    monitor = Monitor(Metrics(settings.targets), {name: target.absence for name, target in settings.targets.items()})
+    monitors.EVERY = 1
+    monitor = monitors.Monitor(Metrics(settings.targets), {name: target.absence for name, target in settings.targets.items()})
     for piece in range(2 * RECENT // SAMPLE):
-        monitor.look([_scores(random, piece, len(settings.targets))])
+        monitor.take(_scores(random, piece, len(settings.targets)))
+        monitor.look()
     quality_s = timeit(window.quality, number=REPEATED, timer=time.process_time) / REPEATED
     drift_s = timeit(monitor.report, number=REPEATED, timer=time.process_time) / REPEATED
     return len(settings.targets) * len(CAUSES) * quality_s / trainer.JUDGED_EVERY_S + drift_s / REPORT_EVERY_S

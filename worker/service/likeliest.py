@@ -2,8 +2,8 @@
 
 A bounded list cannot know everybody: whoever was left out and whose score has not changed since is missed until the next score.
 KEPT is several times what is shown, so that this takes many who fall at once. After a restart the lists begin empty.
-A turn is only put down; the lists are made anew when a thousand scores wait, and for who looks. To look at every turn of a hundred costs more than
-the rest of telemetry, and to keep all records of thousands of scores for a while costs more than to look at them.
+The lists are made anew when a thousand scores wait, and for who looks; of a turn only what may change a list waits. To make them after every turn of a
+hundred would cost more than the rest of telemetry, and to hold on to all records has the next turns work on memory that is in no cache.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from worker.core.pipeline import Turn
 from worker.core.settings import TargetSettings
 
 KEPT = 100
+NO_FLOOR = -1.0  # of a list with room
 AT_ONCE = 1_000  # scores that wait until the lists are made anew
 
 
@@ -82,6 +83,9 @@ class Likeliest:
         # Replaced together, and what waits is only added to: a reader needs no lock. The last is the latest time that a score of the lists speaks of.
         self._state: tuple[Lists, list[_Came], int] = (dict.fromkeys(self._targets, NOBODY), [], 0)
         self._number = 0  # of scores that wait
+        self._absent = np.array([target.absence for target in self._targets.values()], dtype=np.bool_)
+        self._floors = np.full(len(self._targets), NO_FLOOR)  # by target: only with a higher p anybody comes into the list
+        self._listed: set[str] = set()  # users whose every score counts: they are in a list, or wait to be
 
     def top(self, target: str, limit: int) -> list[Likely]:
         """The users with the highest p, highest first. A score whose window has closed meanwhile says nothing any more."""
@@ -92,8 +96,14 @@ class Likeliest:
         """Take a turn's scores over."""
         if turn.scored is None or not turn.scores or not self._targets:
             return
-        self._state[1].append(_Came(partition, turn.scores, turn.scored.time_ms, turn.scored.p))
-        self._number += len(turn.scores)
+        scored = turn.scored
+        enters = np.flatnonzero((np.where(self._absent, 1.0 - scored.p, scored.p) > self._floors).any(axis=1))
+        self._listed.update([turn.scores[place][0] for place in enters.tolist()])  # before the next line: who enters may fall within the same turn
+        places = [place for place, (user, _) in enumerate(turn.scores) if user in self._listed]
+        if not places:
+            return
+        self._state[1].append(_Came(partition, [turn.scores[place] for place in places], scored.time_ms[places], scored.p[places]))
+        self._number += len(places)
         if self._number >= AT_ONCE:
             self._settle(*self._joined(self._targets))
 
@@ -111,6 +121,8 @@ class Likeliest:
     def _settle(self, lists: Lists, now_ms: int) -> None:
         """These are the lists now, and nothing waits."""
         self._state, self._number = (lists, [], now_ms), 0
+        self._listed = {user for one in lists.values() for user, _ in one.scores}
+        self._floors[:] = [one.p.min() if len(one.p) >= KEPT else NO_FLOOR for one in lists.values()]
 
     def _joined(self, names: Collection[str]) -> tuple[dict[str, _List], int]:
         """The lists of these targets with what waits, and the latest time that a score speaks of. Of each user the last score counts."""

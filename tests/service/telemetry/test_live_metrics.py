@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,19 @@ import pytest
 from prometheus_client import generate_latest
 
 from tests.service.bench import Bench, settings_of, shop_lines
+from worker.core.labels.decisions import EVENT, Scored
 from worker.core.labels.examples import Example
+from worker.core.learning.drift import Drift
 from worker.core.learning.evaluation import Evaluation
 from worker.core.learning.window import columns_of, matured
 from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull
-from worker.service.telemetry.monitor import rows_of
+from worker.service.telemetry import monitor
+from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.specification import ARMS, BY_NAME, KNOWN, LABELS, METRICS, PREFIX
 from worker.service.treatment import treatments
 from worker.service.uplift import effects
+from worker.settings import Settings
 
 ACTION: dict[str, Any] = {
     "segments": {"regulars": {"when": "sessions >= 2 && days_since_seen < 1.0"}},
@@ -148,11 +153,23 @@ def test_who_reads_finds_every_score_counted_and_none_twice() -> None:
 
 
 @pytest.mark.parametrize("lengths", [[50], [3, 1, 0, 20, 7, 19], [1] * 50])
-def test_a_sample_is_the_same_whatever_the_turns(lengths: list[int]) -> None:
-    rows = np.arange(100).reshape(50, 2)
-    parts = np.split(rows, np.cumsum(lengths)[:-1])
-    for chosen in (np.arange(0, 50, 1), np.arange(0, 50, 7), np.array([4, 20, 49])):
-        assert rows_of(parts, chosen).tolist() == rows[chosen].tolist()
+def test_a_sample_is_the_same_whatever_the_turns(lengths: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor, "ALL_AT_FIRST", 0)
+    monkeypatch.setattr(monitor, "EVERY", 7)
+    observed: list[list[int]] = []
+    monkeypatch.setattr(Drift, "observe", lambda _, bins, p, time_ms: observed.append([*bins[:, 0], *p[:, 0].astype(int), *time_ms]))
+    looking = monitor.Monitor(Metrics(Settings().targets), {"purchase": False})
+    rows = np.arange(1, 51)
+    for part in np.split(rows, np.cumsum(lengths)[:-1]):
+        times = np.repeat(part, 2)  # every other score is a silent one
+        mark = np.tile([EVENT, 0], len(part)).astype(np.int64)
+        bins, p = np.where(mark == EVENT, times, 0)[:, None].astype(np.int32), np.where(mark == EVENT, times, 0.5)[:, None]
+        looking.take(Scored(times, times, times, mark, bins, p, p, ("",), (0.0,)))
+        if len(part) % 2:
+            looking.look()
+    looking.look()
+    sample = [1, 8, 15, 22, 29, 36, 43, 50]
+    assert sorted(chain.from_iterable(observed)) == sorted(3 * sample)
 
 
 def test_measures_of_quality_are_those_of_a_replay(lived: Bench) -> None:

@@ -1,11 +1,12 @@
 """What is known of published scores before anybody knows what came of them: how they are spread, whether they drift, what area they promise.
 
-Fed by scoring_metrics.py with many turns at once. Bounded, and empty after a restart.
+Fed by scoring_metrics.py turn by turn, and counted many turns at once. Of a turn only what is counted is held on to, for its columns are large: whoever
+holds on to them has the next turns work on memory that is in no cache. Bounded, and empty after a restart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.specification import CAUSES
 
 ALL_AT_FIRST = 8_000  # scores at events of which none is left out: a small shop, and a worker that has just started, say something soon
-SAMPLE = 64  # scores of one look and cause from then on, evenly spread over them
+EVERY = 50  # one of so many from then on
+SAMPLE = 64  # silent scores of one look, evenly spread over them
 RECENT = 20_000  # sampled scores by which the area is expected
 
 
@@ -31,20 +33,33 @@ class Monitor:
         self._targets = dict(targets)
         self._drift = Drift(len(targets))
         self._recent = {cause: Ring(len(targets), RECENT) for cause in CAUSES}
-        self._seen = 0
+        self._seen = 0  # scores at events
+        self._turns: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []  # marks and probabilities of scores that were not counted yet
+        self._chosen: list[tuple[Any, Any, Any]] = []  # of those at events: bins, probabilities and times of the sample
 
-    def look(self, turns: Sequence[Scored]) -> None:
-        """Take the scores of some turns over: their probabilities are counted all, and of the rest a sample is looked at."""
-        mark, p, time_ms = (_joined([getattr(scored, name) for scored in turns]) for name in ("mark", "p", "time_ms"))
+    def take(self, scored: Scored) -> None:
+        """Take a turn's scores over; look() counts them."""
+        self._turns.append((scored.mark, scored.p))
+        event = np.flatnonzero(scored.mark == EVENT)
+        chosen = event if self._seen < ALL_AT_FIRST else event[-self._seen % EVERY :: EVERY]
+        self._seen += len(event)
+        if len(chosen):
+            self._chosen.append((scored.bins[chosen], scored.p[chosen], scored.time_ms[chosen]))
+
+    def look(self) -> None:
+        """Count what came since the last look: probabilities all, and of the rest a sample."""
+        if not self._turns:
+            return
+        mark, p = map(np.concatenate, zip(*self._turns, strict=True))
         for (target, absent), chance in zip(self._targets.items(), p.T, strict=True):
             self._metrics.observe("score_probability", 1.0 - chance if absent else chance, target)
-        event, silent = np.flatnonzero(mark == EVENT), np.flatnonzero(mark != EVENT)
-        self._recent["silence"].push(*p[_sample(silent)].T)
-        event = event if self._seen < ALL_AT_FIRST else _sample(event)
-        self._seen += len(event)
-        self._recent["event"].push(*p[event].T)
-        if len(event):
-            self._drift.observe(rows_of([scored.bins for scored in turns], event), p[event], time_ms[event])
+        silent = np.flatnonzero(mark != EVENT)
+        self._recent["silence"].push(*p[silent[:: max(1, -(-len(silent) // SAMPLE))]].T)
+        if self._chosen:
+            bins, p, time_ms = map(np.concatenate, zip(*self._chosen, strict=True))
+            self._recent["event"].push(*p.T)
+            self._drift.observe(bins, p, time_ms)
+        self._turns, self._chosen = [], []
 
     def report(self) -> None:
         """Bring the gauges up to date; some milliseconds."""
@@ -60,19 +75,3 @@ class Monitor:
             for target, p in zip(self._targets, recent.columns(), strict=True):
                 if len(p) >= 2:
                     metrics.set("roc_auc_expected_now", estimated_auc(p, np.ones(len(p))), target, cause)
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    """One array of several; one alone, which may be large, is not copied."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _sample(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    return places[:: max(1, -(-len(places) // SAMPLE))]
-
-
-def rows_of(parts: Sequence[Any], chosen: NDArray[np.int64]) -> Any:
-    """Rows of many arrays as if they were one; only those are copied."""
-    starts = np.cumsum([0, *map(len, parts)])
-    cuts = chosen.searchsorted(starts)
-    return np.concatenate([part[chosen[low:high] - start] for part, start, low, high in zip(parts, starts, cuts, cuts[1:], strict=False) if low < high])

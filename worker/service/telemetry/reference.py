@@ -27,7 +27,7 @@ What a worker tells of itself: metrics for Prometheus at `/metrics`, and its log
   over reads them back. Until decisions have matured there is nothing to say, and no series.
 - Drift and `roc_auc_expected_now` are worked out every 15 s by each worker that scores, of its own partitions and from its memory: after a restart
   they begin anew, and drift is silent until 100 scores of the last day and 500 of the week before are known. They look at the first 8,000 scores at
-  events and then at a sample, 64 scores of each cause of some thousand.
+  events and then at every 50th, and of silent scores at 64 of some thousand.
 
 ## The log
 

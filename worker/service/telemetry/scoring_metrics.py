@@ -19,7 +19,6 @@ from worker.service.telemetry.specification import KNOWN
 from worker.service.uplift import totals_of
 
 if TYPE_CHECKING:
-    from worker.core.labels.decisions import Scored
     from worker.core.pipeline import Pipeline
 
 AT_ONCE, AT_MOST_S = 6_000, 1.0  # scores, examples and records that wait, and for how long; whoever reads the metrics does not wait
@@ -33,7 +32,6 @@ class _Waiting:
     """What turns have left that is counted by the thousand: a turn of some hundred would cost several times as much on its own."""
 
     since_s: float
-    scored: list[Scored] = field(default_factory=list)
     delays_ms: defaultdict[tuple[str, bool], list[int]] = field(default_factory=lambda: defaultdict(list))  # of what matured, by target and outcome
     written: list[tuple[int, Sequence[int]]] = field(default_factory=list)  # when records were committed; when they had been written
     number: int = 0  # of all of them
@@ -91,8 +89,8 @@ class ScoringMetrics:
             for partition, at_ms in reached_ms.items():
                 if at_ms >= 0 and partition in self._owned:
                     self._metrics.set("watermark_timestamp_seconds", at_ms / 1000, str(partition))
-            if waiting.scored and self._monitor:
-                self._monitor.look(waiting.scored)
+            if self._monitor:
+                self._monitor.look()
             for (target, outcome), delays_ms in waiting.delays_ms.items():
                 self._metrics.add("examples_total", len(delays_ms), target, "happened" if outcome else "absent")
                 self._metrics.observe("label_delay_seconds", np.array(delays_ms) / 1000, target)
@@ -109,7 +107,7 @@ class ScoringMetrics:
             waiting = self._waiting
             for partition, turn in done.turns.items():
                 if turn.scored is not None and len(turn.scored.p):
-                    waiting.scored.append(turn.scored)
+                    self._monitor.take(turn.scored)
                     for name, warming_up in zip(names, done.scorecards.warming_up, strict=True):
                         if warming_up:
                             self._metrics.add("abstained_total", len(turn.scored.p), name)
