@@ -13,6 +13,7 @@ import pytest
 from tests.commands.kafka_commands import run, said
 from tests.core.drawn_examples import example
 from worker.configuration import load
+from worker.core.labels.examples import SILENCE
 from worker.core.uplift.assignments import Totals, totals_key
 from worker.log.contract import Message
 from worker.log.embedded import EmbeddedLog
@@ -48,6 +49,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         log.append(settings.topics.profiles, [Message(orjson.dumps(totals.record(experiment)), totals_key(experiment.id), partition=partition)])
     log.append(settings.topics.profiles, [Message(orjson.dumps(PARTS[1].record(experiment)), totals_key("00000000"), partition=1)])
     known = [replace(example([1], p=p, outcome=outcome), treated=treated) for p, outcome, treated in SAID]
+    known.append(replace(example([1], p=0.2, outcome=True), treated=True, cause=SILENCE))
     partition = target_partitions(settings)["purchase"]
     log.append(settings.topics.examples, [Message(one.encode(), b"purchase", partition=partition) for one in known])
     log.close()
@@ -59,9 +61,10 @@ def test_every_rule_has_a_line_with_what_is_known(shop: Path, capsys: pytest.Cap
     lines = said(capsys)[0].splitlines()
     rules, targets = lines[: lines.index("")], lines[lines.index("") + 1 :]
     assert [line.split()[0] for line in rules] == ["rule", "always", "hurry", "later"]
-    assert [line.split()[0] for line in targets] == ["target", "purchase", "intent", "churn"]
-    assert targets[1].split() == ["purchase", "3", "33", "%", "1.00", "0.50", "–"]
-    assert targets[2].split()[1:] == ["0", "–", "–", "–", "–"]
+    assert [line.split()[:2] for line in targets[1:]] == [[name, cause] for name in ("purchase", "intent", "churn") for cause in ("event", "silence")]
+    assert targets[1].split()[2:] == ["3", "1", "33", "%", "1.00", "0.50", "–"]
+    assert targets[2].split()[2:] == ["1", "1", "100", "%", "0.20", "0.20", "–"]
+    assert targets[3].split()[2:] == ["0", "0", "–", "–", "–", "–"]
     assert "no holdout to compare with" in lines[1]
     assert "too few users yet" in lines[3]
     assert lines[2].split() == [
@@ -73,8 +76,9 @@ def test_programs_get_every_field_and_null_where_nothing_is_known(shop: Path, ca
     assert run("report", *AT, "--json") == 0
     told = [json.loads(line) for line in said(capsys)[0].splitlines()]
     records = {record["rule"]: record for record in told if "rule" in record}
-    (purchase,) = (record for record in told if record.get("target") == "purchase")
-    assert purchase == {"target": "purchase", "n": 3, "share": pytest.approx(1 / 3), "ratio": 1.0, "ratio_treated": 0.5, "ratio_untreated": None}
+    purchase, _ = (record for record in told if record.get("target") == "purchase")
+    ratios = {"ratio": 1.0, "ratio_treated": 0.5, "ratio_untreated": None}
+    assert purchase == {"target": "purchase", "cause": "event", "n": 3, "n_treated": 1, "share": pytest.approx(1 / 3), **ratios}
     assert records["hurry"]["judged_treated"] == 8_000
     assert records["hurry"]["finding"] == "helps"
     assert records["hurry"]["low"] < 0.05 < records["hurry"]["high"]

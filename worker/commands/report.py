@@ -37,7 +37,7 @@ def report(
     settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
     with closing(open_existing(settings)) as log:
         found, reached = effects(log, settings), treatments(log, settings)
-    records = [*map(uplift_record, found), *(treatment_record(target, one) for target, one in reached.items())]
+    records = [*map(uplift_record, found), *(treatment_record(*of, one) for of, one in reached.items())]
     for line in [orjson.dumps(record).decode() for record in records] if as_json else [*uplift_lines(found), "", *treatment_lines(reached)]:
         typer.echo(line)
     if out is not None:

@@ -28,11 +28,13 @@ _TOLD = (
     "Everybody counts in the arm drawn for them, messaged or not. docs/uplift.md says what each figure means."
 )
 
-_HEAD_TREATMENT = ("target", "examples", "treated", "said / came", "said / came (treated)", "said / came (others)")
+_HEAD_TREATMENT = ("target", "score at", "examples", "treated", "share", "said / came", "said / came (treated)", "said / came (others)")
 _TOLD_TREATMENT = (
     "Do scores come true without the messages? Treated are examples whose user a trigger reached between the decision and the end of its window. "
     "Said / came is the mean probability over the rate of outcomes: 1 is right, above 1 promises too much. Of churn, the outcome is the return."
 )
+
+Treatments = Mapping[tuple[str, str], Treatment]  # by target and cause
 
 
 def uplift_lines(effects: Sequence[Effect]) -> list[str]:
@@ -40,9 +42,9 @@ def uplift_lines(effects: Sequence[Effect]) -> list[str]:
     return _table([_HEAD, *(_row(effect) for effect in effects)])
 
 
-def treatment_lines(treatments: Mapping[str, Treatment]) -> list[str]:
-    """A table for a terminal: a line a target below the head."""
-    return _table([_HEAD_TREATMENT, *(_row_of_target(target, treatment) for target, treatment in treatments.items())])
+def treatment_lines(treatments: Treatments) -> list[str]:
+    """A table for a terminal: a line a target and cause below the head."""
+    return _table([_HEAD_TREATMENT, *(_row_of_target(*of, treatment) for of, treatment in treatments.items())])
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -59,20 +61,20 @@ def uplift_record(effect: Effect) -> dict[str, Any]:
     return _known({**fields, **totals})
 
 
-def treatment_record(target: str, treatment: Treatment) -> dict[str, Any]:
-    """For programs, of one target, as above."""
-    return {"target": target, **_known(asdict(treatment))}
+def treatment_record(target: str, cause: str, treatment: Treatment) -> dict[str, Any]:
+    """For programs, of one target and cause, as above."""
+    return {"target": target, "cause": cause, **_known(asdict(treatment))}
 
 
 def _known(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in fields.items()}
 
 
-def uplift_page(effects: Sequence[Effect], treatments: Mapping[str, Treatment], name: str, made_by: str) -> str:
+def uplift_page(effects: Sequence[Effect], treatments: Treatments, name: str, made_by: str) -> str:
     """One HTML page that needs nothing else; also well-formed XML."""
     title = f"{_clean(name)}: did it help?"
     rules = _rows(_HEAD, [_row(effect) for effect in effects])
-    targets = _rows(_HEAD_TREATMENT, [_row_of_target(target, treatment) for target, treatment in treatments.items()])
+    targets = _rows(_HEAD_TREATMENT, [_row_of_target(*of, treatment) for of, treatment in treatments.items()])
     return (
         '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
@@ -93,9 +95,9 @@ def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _row_of_target(target: str, treatment: Treatment) -> tuple[str, ...]:
+def _row_of_target(target: str, cause: str, treatment: Treatment) -> tuple[str, ...]:
     ratios = (treatment.ratio, treatment.ratio_treated, treatment.ratio_untreated)
-    return (target, figures.count(treatment.n), figures.percent(treatment.share), *map(figures.ratio, ratios))
+    return (target, cause, figures.count(treatment.n), figures.count(treatment.n_treated), figures.percent(treatment.share), *map(figures.ratio, ratios))
 
 
 def _row(effect: Effect) -> tuple[str, ...]:

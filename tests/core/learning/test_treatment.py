@@ -36,6 +36,7 @@ def test_it_is_exact_over_the_latest_that_say_it(drawn: list[tuple[Example, bool
     told = [one for one in examples if one.treated is not None][-size:]
     treatment = window.treatment()
     assert treatment.n == len(told)
+    assert treatment.n_treated == sum(one.treated is True for one in told)
     treated, others = ([one for one in told if one.treated is group] for group in (True, False))
     share = sum(one.weight for one in treated) / sum(one.weight for one in told) if told else math.nan
     found = (treatment.share, treatment.ratio, treatment.ratio_treated, treatment.ratio_untreated)

@@ -199,15 +199,16 @@ def test_who_was_treated_is_told_as_the_examples_have_it(lived: Bench) -> None:
     told = treatments(lived.log, lived.settings)
     for target in lived.settings.targets:
         known = [one for one in examples if one.target == target and one.treated is not None]
-        assert told[target].n == len(known) > 20
         for cause, name in enumerate(("event", "silence")):
             mine = [one for one in known if one.cause == cause]
+            assert told[target, name].n == len(mine) > 20
             share = sum(one.weight for one in mine if one.treated) / sum(one.weight for one in mine)
             assert lived.metric("treated_ratio", target=target, cause=name) == pytest.approx(share)
             for treated, says in ((True, "yes"), (False, "no")):
                 group = [one for one in mine if one.treated is treated]
                 came = sum(one.weight for one in group if one.outcome)
                 labels = {"target": target, "cause": name, "treated": says}
+                assert lived.metric("treatment_decisions", **labels) == len(group)
                 ratio = lived.metrics.registry.get_sample_value(f"{PREFIX}treatment_calibration_ratio", labels)
                 assert ratio == (pytest.approx(sum(one.weight * one.p for one in group) / came) if came else None)
 

@@ -15,6 +15,7 @@ class Treatment:
     """n decisions of which it is known whether their users were treated. Shares and means are by weight; NaN where nothing can be said."""
 
     n: int
+    n_treated: int
     share: float  # of the decisions whose users were treated
     ratio: float  # mean p over the rate of outcomes, of all n
     ratio_treated: float  # … of the treated
@@ -41,6 +42,7 @@ class TreatmentWindow:
         mass = float(weight.sum())
         return Treatment(
             len(p),
+            int(is_treated.sum()),
             float(weight[is_treated].sum()) / mass if mass else math.nan,
             *(_ratio(p, happened, weight, group) for group in (everyone, is_treated, ~is_treated)),
         )

@@ -27,7 +27,7 @@ BY_MEASURE = {
 }
 BY_MODEL = {"published": "log_loss", "raw": "raw_log_loss"}
 BY_BIN = {"calibration_bin_predicted": "said", "calibration_bin_observed": "true", "calibration_bin_decisions": "decisions"}
-OF_TRAINERS = (*BY_MEASURE, "log_loss", *BY_BIN, "treated_ratio", "treatment_calibration_ratio", "example_backlog", "snapshot_bytes")
+OF_TRAINERS = (*BY_MEASURE, "log_loss", *BY_BIN, "treated_ratio", "treatment_decisions", "treatment_calibration_ratio", "example_backlog", "snapshot_bytes")
 
 
 class LearningHappenings:
@@ -81,6 +81,8 @@ class LearningHappenings:
     def treatment_seen(self, target: str, cause: str, treatment: Treatment) -> None:
         """Judged decisions were told apart by whether a message had reached their users."""
         self._say("treated_ratio", treatment.share, target, cause)
+        self._metrics.set("treatment_decisions", treatment.n_treated, target, cause, "yes")
+        self._metrics.set("treatment_decisions", treatment.n - treatment.n_treated, target, cause, "no")
         self._say("treatment_calibration_ratio", treatment.ratio_treated, target, cause, "yes")
         self._say("treatment_calibration_ratio", treatment.ratio_untreated, target, cause, "no")
 

@@ -203,6 +203,7 @@ METRICS: tuple[Spec, ...] = (
     _gauge("quality", "roc_auc_expected_now", "The same, of the scores being published, whose outcomes nobody knows yet.", "target", "cause"),
     _gauge("quality", "calibration_ratio", "Mean probability over the rate of outcomes; 1 is right, above 1 promises too much.", "target", "cause"),
     _gauge("quality", "treated_ratio", "Of judged decisions, the share (by weight) whose users a trigger reached before the window closed.", "target", "cause"),
+    _gauge("quality", "treatment_decisions", "Judged decisions of treated users, and of all others.", "target", "cause", "treated"),
     _gauge("quality", "treatment_calibration_ratio", "calibration_ratio of treated users, and of all others.", "target", "cause", "treated"),
     _gauge("quality", "calibration_error", "Mean distance between probability and rate over the bins.", "target", "cause"),
     _gauge("quality", "calibration_bin_predicted", "Mean probability of a bin.", "target", "cause", "bin"),
