@@ -45,7 +45,8 @@ class EndpointSettings(Section):
     stalled_after_ms: Positive = Field(
         written("2 min"),
         alias="stalled_after",
-        description="/livez fails when the loop gave no sign of life for this long; longer than any one step of it takes.",
+        description="/livez fails when the loop gave no sign of life for this long, and a worker ends when a destination's thread gave none; "
+        "longer than any one step of them takes.",
     )
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.logging import open_logger
 from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import create_topics
+from worker.service.watch import Watch
 from worker.settings import Settings
 
 STEPS = 2_000  # only reached when something is broken
@@ -39,18 +40,24 @@ def destination(receiver: Receiver | str, **changed: Any) -> dict[str, Any]:
 class Stand:
     """One log, the destinations, and the couriers that come and go."""
 
-    def __init__(self, destinations: dict[str, dict[str, Any]], path: Path | None = None, **deliver: Any) -> None:
+    def __init__(self, destinations: dict[str, dict[str, Any]], path: Path | None = None, endpoint: dict[str, Any] | None = None, **deliver: Any) -> None:
         """`path`: a log in a file, which processes share."""
         self.clock = Clock()
         self.settings = Settings.model_validate(
-            {"destinations": destinations, "deliver": deliver, "service": {"roles": ["deliver"], "member": "m", "log_level": "debug"}, "endpoint": {"port": 0}}
+            {
+                "destinations": destinations,
+                "deliver": deliver,
+                "service": {"roles": ["deliver"], "member": "m", "log_level": "debug"},
+                "endpoint": endpoint or {"port": 0},
+            }
         )
         self.log = EmbeddedLog(path, lock_timeout_s=30, clock_ms=self.clock.now_ms)
         create_topics(self.log, self.settings)
         self.faults: dict[str, list[Exception | None]] = {}
         self.lines = io.StringIO()
         self.metrics = Metrics(self.settings.targets)
-        self.happened = Happenings(open_logger(self.settings.service, self.lines), self.metrics, self.clock)
+        self.watch = Watch(self.clock)
+        self.happened = Happenings(open_logger(self.settings.service, self.lines), self.metrics, self.clock, self.watch)
         self.stop = Stop(self.happened)
         for name, one in self.settings.destinations.items():
             self.happened.destination_opened(name, one.form, one.rules)

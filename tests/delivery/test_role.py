@@ -36,8 +36,8 @@ def begun(stand: Stand, log: Any = None) -> Deliveries:
 
 
 @contextmanager
-def delivering(stand: Stand) -> Iterator[Deliveries]:
-    deliveries = begun(stand)
+def delivering(stand: Stand, log: Any = None) -> Iterator[Deliveries]:
+    deliveries = begun(stand, log)
     try:
         yield deliveries
     finally:
@@ -73,7 +73,7 @@ def test_metrics_of_every_destination_are_there_from_the_beginning() -> None:
             until(deliveries, lambda: stand.fates() == {"delivered": 1})
             families = {family.name: family for family in stand.metrics.registry.collect()}
         told = [spec for spec in METRICS if spec.part == "delivery"]
-        assert len(told) == 9
+        assert len(told) == 10
         for spec in told:
             samples = families[PREFIX + spec.name.removesuffix("_total")].samples
             assert {sample.labels["destination"] for sample in samples} == {"shop"}

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
 
 from worker.delivery.courier import Courier
+from worker.delivery.minding import Minder
 from worker.delivery.request.writing import Writer
 from worker.delivery.sending.exchange import Exchange
-from worker.errors import ConfigurationError, Problem
+from worker.errors import ClickscoreError, ConfigurationError, Problem
 from worker.log.contract import Log
 from worker.service.clock import Clock
 from worker.service.patience import Patience
 from worker.service.telemetry.happenings import Happenings
 from worker.settings import Settings
 
-WAIT_S = 0.2  # of a courier without anything to do; also how long a wish to stop may go unnoticed
-CLOSE_WITHIN_S = 5.0  # beyond the time limit of a request
+LEAVE_S = 30.0  # to leave a group at the end, beyond what finishing may take
+TOLD_SHARE = 0.25  # of the silence that ends the worker: from here on readiness and the log tell of it
+LOOKED_LATE_S = 1.0  # who looks later than this stood still as well (SIGSTOP, a machine that slept): the silence was not the thread's alone
 
 
 def deliver_group(settings: Settings, destination: str) -> str:
@@ -26,12 +27,8 @@ def deliver_group(settings: Settings, destination: str) -> str:
     return f"{settings.service.group}.deliver.{destination}"
 
 
-@dataclass(slots=True)
-class _Run:
-    """One destination's thread, and what it died of."""
-
-    thread: threading.Thread
-    died_of: list[BaseException] = field(default_factory=list)
+class DeliveryHangs(ClickscoreError):
+    """A destination's thread gives no sign of life. Nobody can end a thread from outside: the process is what can be started anew."""
 
 
 class Deliveries:
@@ -39,59 +36,92 @@ class Deliveries:
 
     def __init__(self, log: Log, settings: Settings, member: str, clock: Clock, happened: Happenings, patience: Patience) -> None:
         """Open every destination; raises ConfigurationError for what cannot be read of them."""
-        self._stopping = threading.Event()
-        self._died = threading.Event()
+        self._stopping, self._ended = threading.Event(), threading.Event()
         self._told = False
-        self._runs: list[_Run] = []
-        self._settings = settings
-        opened = opened_destinations(settings)
-        for name, (writer, exchange) in opened.items():
+        self._clock, self._happened = clock, happened
+        self._minders: list[Minder] = []
+        for name, (writer, exchange) in opened_destinations(settings).items():
             destination = settings.destinations[name]
             happened.destination_opened(name, destination.form, destination.rules)
             group = deliver_group(settings, name)
 
-            def start(name: str = name, group: str = group, writer: Writer = writer, exchange: Exchange = exchange) -> Courier:
-                turns = patience.call("join", lambda: log.turns(group, [settings.topics.triggers], member, on_gap="skip"))
-                return Courier(name, settings, log, turns, exchange, writer, clock, happened, patience, random.Random())
+            def begin(minder: Minder, name: str = name, group: str = group, writer: Writer = writer, exchange: Exchange = exchange) -> Courier:
+                waiting = patience.of_thread(self._stopping.is_set, minder.sign)
+                turns = waiting.call("join", lambda: log.turns(group, [settings.topics.triggers], member, on_gap="skip"))
+                return Courier(name, settings, log, turns, exchange, writer, clock, happened, waiting, random.Random())
 
-            limit_s = destination.timeout_ms / 1000 + CLOSE_WITHIN_S
-            self._runs.append(self._run_of(name, start, limit_s))
-        for run in self._runs:
-            run.thread.start()
+            self._minders.append(Minder(name, destination.timeout_ms / 1000, begin, self._stopping, self._ended, clock, happened))
+        self._silence = Silence(self._minders, settings.endpoint.stalled_after_ms / 1000, clock, happened)
+        for minder in self._minders:
+            minder.start()
 
     def turn(self, wait_s: float) -> None:
-        """Look after the threads, for wait_s; raises what one of them has died of."""
-        if self._died.wait(wait_s) if wait_s > 0 else self._died.is_set():
+        """Look after the threads, for wait_s; raises what one of them has died of, and DeliveryHangs for one that has been silent for too long."""
+        if self._ended.wait(wait_s) if wait_s > 0 else self._ended.is_set():
             self._told = True
             raise self._died_of()
+        try:
+            self._silence.look()
+        except DeliveryHangs:
+            self._told = True
+            raise
 
     def close(self) -> None:
-        """Let every courier finish what is under way, commit and leave its group; raises what one of them has died of, if that was not told yet."""
+        """Let every courier finish what is under way, commit and leave its group; raises what kept one of them from it, if that was not told yet.
+
+        One that hangs is not waited for without end: what it did not commit is sent again by the next worker.
+        """
         self._stopping.set()
-        for run in self._runs:
-            run.thread.join()
-        if self._died.is_set() and not self._told:
+        until_s = time.monotonic() + max(minder.finish_s for minder in self._minders) + LEAVE_S
+        for minder in self._minders:
+            if not minder.join(0.0 if minder.name in self._silence.hanging else max(0.0, until_s - time.monotonic())):
+                self._silence.hanging.add(minder.name)
+        if self._told:
+            return
+        if self._ended.is_set():
             raise self._died_of()
+        for minder in self._minders:
+            if minder.name in self._silence.hanging:
+                raise hangs(minder, "does not end")
 
     def _died_of(self) -> BaseException:
-        return next(run.died_of[0] for run in self._runs if run.died_of)
+        return next(minder.died_of for minder in self._minders if minder.died_of is not None)
 
-    def _run_of(self, name: str, start: Callable[[], Courier], finish_within_s: float) -> _Run:
-        def work() -> None:
-            try:
-                courier = start()
-                try:
-                    while not self._stopping.is_set():
-                        courier.step(WAIT_S)
-                    courier.finish(finish_within_s)
-                finally:
-                    courier.close()
-            except BaseException as error:  # noqa: BLE001 - it is raised again in the loop's thread
-                run.died_of.append(error)
-                self._died.set()
 
-        run = _Run(threading.Thread(target=work, name=f"deliver-{name}", daemon=True))
-        return run
+class Silence:
+    """How long threads have given no sign of life, as the loop's thread sees it."""
+
+    def __init__(self, minders: list[Minder], limit_s: float, clock: Clock, happened: Happenings) -> None:
+        self._minders, self._limit_s, self._clock, self._happened = minders, limit_s, clock, happened
+        self._looked_s = clock.elapsed_s()
+        self._signs = [0 for _ in minders]
+        self._silent_s = [0.0 for _ in minders]
+        self._told: set[str] = set()
+        self.hanging: set[str] = set()
+
+    def look(self) -> None:
+        """Compare with the last look; raises DeliveryHangs for who has been silent for the limit."""
+        now_s = self._clock.elapsed_s()
+        passed_s, self._looked_s = min(now_s - self._looked_s, LOOKED_LATE_S), now_s
+        for number, minder in enumerate(self._minders):
+            if minder.signs != self._signs[number] or minder.resting:
+                self._signs[number], self._silent_s[number] = minder.signs, 0.0
+                self._told.discard(minder.name)
+                continue
+            self._silent_s[number] += passed_s
+            silent_s = self._silent_s[number]
+            if silent_s >= self._limit_s:
+                self.hanging.add(minder.name)
+                raise hangs(minder, f"has given no sign of life for {silent_s:.0f} s")
+            if silent_s >= TOLD_SHARE * self._limit_s and minder.name not in self._told:
+                self._told.add(minder.name)
+                self._happened.destination_silent(minder.name, silent_s, minder.at)
+
+
+def hangs(minder: Minder, how: str) -> DeliveryHangs:
+    """The error about a thread that hangs."""
+    todo = "start the worker again: what was not committed is sent again under the same ids; where it is says what it waits for"
+    return DeliveryHangs(f"the thread that delivers to {minder.name} {how}", f"destinations.{minder.name}, at {minder.at}", todo)
 
 
 def opened_destinations(settings: Settings) -> dict[str, tuple[Writer, Exchange]]:

@@ -20,6 +20,8 @@ def ready(watch: Watch, settings: Settings) -> dict[str, Any]:
         missing["log"] = watch.log_away
     if not watch.rounds:
         missing["loop"] = "it has not come round yet"
+    if watch.destinations:
+        missing["destinations"] = "; ".join(f"{name}: {why}" for name, why in sorted(watch.destinations.items()))
     if "scorer" in settings.service.roles:
         if not watch.partitions:
             missing["partitions"] = "none of the input is owned and restored yet"

@@ -22,11 +22,19 @@ class Patience:
     A topic that is not there is waited for as well: it was there when the worker started, and brokers that have just started do not know all of theirs.
     """
 
-    def __init__(self, clock: Clock, happened: Happenings, stopping: Callable[[], bool], limit_s: float = math.inf) -> None:
+    def __init__(
+        self, clock: Clock, happened: Happenings, stopping: Callable[[], bool], limit_s: float = math.inf, trying: Callable[[], None] = lambda: None
+    ) -> None:
+        """`trying` is told before each try: a sign of life of who waits."""
         self._clock = clock
         self._happened = happened
         self._stopping = stopping
         self._limit_s = limit_s
+        self._trying = trying
+
+    def of_thread(self, stopping: Callable[[], bool], trying: Callable[[], None]) -> Patience:
+        """The same patience for a thread that may have to stop before the process does, and that somebody watches."""
+        return Patience(self._clock, self._happened, lambda: self._stopping() or stopping(), self._limit_s, trying)
 
     def call(self, what: str, action: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         """The result of `action` with these arguments; `what` names it in the log.
@@ -36,6 +44,7 @@ class Patience:
         pause_s, began_s = FIRST_PAUSE_S, self._clock.elapsed_s()
         tries = 1
         while True:
+            self._trying()
             try:
                 result = action(*args, **kwargs)
             except (LogUnavailable, UnknownTopic) as error:

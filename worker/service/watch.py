@@ -5,6 +5,7 @@ Happenings alone writes it. Values are replaced instead of being changed, so tha
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Mapping
 
 from worker.core.pipeline import Turn
@@ -18,12 +19,14 @@ class Watch:
 
     def __init__(self, clock: Clock, targets: Mapping[str, TargetSettings] | None = None) -> None:
         self._clock = clock
+        self._minding = threading.Lock()  # each destination tells from a thread of its own
         self.likeliest = Likeliest(targets or {})
         self.began_ms = clock.now_ms()
         self.log_away = "it has not been reached yet"  # why the log does not answer, empty while it does
         self.rounds = 0  # times that the loop has come round
         self.partitions: frozenset[int] = frozenset()  # of the input: owned, and their state whole
         self.restoring: Mapping[int, int] = {}  # partition -> changelog records still to be read back, at most
+        self.destinations: Mapping[str, str] = {}  # destination -> why nobody looks after it now; those that are looked after are not in it
         self.models: Mapping[str, str] = {}  # target -> version of the scorecard in force; NAME@0 has learned nothing
         self._sign_s = clock.elapsed_s()
 
@@ -68,6 +71,17 @@ class Watch:
     def models_taken(self, versions: Mapping[str, str]) -> None:
         """These scorecards are in force from now on, the others stay."""
         self.models = {**self.models, **versions}
+
+    def destination_left(self, destination: str, why: str) -> None:
+        """Nobody looks after a destination for now."""
+        with self._minding:
+            self.destinations = {**self.destinations, destination: why}
+
+    def destination_minded(self, destination: str) -> None:
+        """Somebody looks after it, as it should be."""
+        if destination in self.destinations:
+            with self._minding:
+                self.destinations = {name: why for name, why in self.destinations.items() if name != destination}
 
     def users_erased(self, users: Collection[str]) -> None:
         """These asked to be forgotten."""

@@ -1,7 +1,7 @@
 """One HTTP request and its answer, over connections that are kept: to a checked address, TLS verified, redirects not followed, within one time limit.
 
-The limit holds for the whole exchange, however slowly a destination answers: every single wait is given only what is left of it. Python's own HTTP
-client does all of this on a socket that is handed to it; docs/decisions/0008-delivery.md says why no library was taken.
+The limit holds for the whole exchange, however slowly a name is found and a destination takes or answers: every single wait is given only what is left
+of it. Python's own HTTP client does all of this on a socket that is handed to it; docs/decisions/0008-delivery.md says why no library was taken.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from worker import __version__
 from worker.delivery.sending.answers import Answer
-from worker.delivery.sending.lookup import AddressRefused, Lookup, checked_addresses, system_lookup
+from worker.delivery.sending.lookup import AddressRefused, LimitedLookup, Lookup, LookupOverrun, checked_addresses, system_lookup
 from worker.destination.addresses import Network
 
 BODY_BYTES = 65_536  # of an answer's body: what is longer ends the connection
@@ -96,7 +97,7 @@ class Exchange:
         self._port = parts.port or (443 if self._secure else 80)
         self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._named = parts.netloc
-        self._allowed, self._timeout_s, self._lookup, self._clock_s = allowed, timeout_s, lookup, clock_s
+        self._allowed, self._timeout_s, self._lookup, self._clock_s = allowed, timeout_s, LimitedLookup(lookup), clock_s
         self._tls = ssl.create_default_context(cafile=ca_file or None) if self._secure else None
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
@@ -139,7 +140,7 @@ class Exchange:
         return found
 
     def _connected(self, until_s: float) -> _Connection:
-        addresses = checked_addresses(self._host, self._port, self._allowed, self._lookup)
+        addresses = checked_addresses(self._host, self._port, self._allowed, partial(self._lookup.within, max(0.0, until_s - self._clock_s())))
         for number, address in enumerate(addresses, 1):
             left_s = until_s - self._clock_s()
             if left_s <= 0:
@@ -194,6 +195,8 @@ def _beginning(response: http.client.HTTPResponse) -> bytes:
 
 def _in_words(error: BaseException) -> str:
     """What went wrong, in one line without anything that the other side wrote."""
+    if isinstance(error, LookupOverrun):
+        return "name not looked up in time"
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):

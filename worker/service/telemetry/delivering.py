@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from worker.service.clock import Clock
-from worker.service.telemetry.logging import Logger
+from worker.service.telemetry.logging import Logger, place_of
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.specification import ANSWERS, FATES, METRICS
+from worker.service.watch import Watch
 
 CIRCUIT_STATES = ("closed", "half_open", "open")
 BY_DESTINATION = tuple(spec.name for spec in METRICS if spec.labels == ("destination",))
@@ -34,7 +35,9 @@ class DeliveryHappenings:
     _log: Logger
     _metrics: Metrics
     _clock: Clock
+    _watch: Watch
     _expiring: dict[str, Expiring]
+    _failing: set[str]
 
     def destination_opened(self, destination: str, form: str, rules: Iterable[str]) -> None:
         """A destination is about to be delivered to: its metrics begin at zero, before any thread of it runs."""
@@ -47,6 +50,7 @@ class DeliveryHappenings:
         self._metrics.set("delivery_last_progress_timestamp_seconds", self._clock.now_ms() / 1000, destination)
         self._expiring[destination] = Expiring(self._clock)
         self._metrics.follow("delivery_nearest_expiry_ratio", self._expiring[destination], destination)
+        self._watch.destination_left(destination, "its thread has not come round yet")
         self._log.info("destination opened", destination=destination, form=form, rules=list(rules) or "all")
 
     def triggers_delivered(self, destination: str, fired_ms: Iterable[int]) -> None:
@@ -83,12 +87,31 @@ class DeliveryHappenings:
 
     def deliveries_progressed(self, destination: str, triggers: int, unread: int, first_to_expire: tuple[int, int] | None) -> None:
         """A destination's thread has come round: so many triggers are not decided yet, so many offsets not read; when the one that expires first fired,
-        and expires (Unix time).
+        and expires (Unix time). As long as it has not proved itself after a failure, that is no progress.
         """
         self._metrics.set("delivery_queue_records", triggers, destination)
         self._metrics.set("delivery_lag_records", unread, destination)
-        self._metrics.set("delivery_last_progress_timestamp_seconds", self._clock.now_ms() / 1000, destination)
         self._expiring[destination].span_ms = first_to_expire
+        if destination not in self._failing:
+            self._metrics.set("delivery_last_progress_timestamp_seconds", self._clock.now_ms() / 1000, destination)
+            self._watch.destination_minded(destination)
+
+    def destination_failed(self, destination: str, error: Exception, again_in_s: float) -> None:
+        """A fault of the program ended what looked after a destination; it begins anew. The error's text may be anything, and stays out."""
+        self._failing.add(destination)
+        self._metrics.add("delivery_failures_total", 1, destination)
+        self._watch.destination_left(destination, f"ended by {type(error).__name__} ({place_of(error)}), and begun anew")
+        self._log.error("destination failed", destination=destination, error=type(error).__name__, at=place_of(error), again_in_s=round(again_in_s, 1))
+
+    def destination_proved(self, destination: str) -> None:
+        """What was begun anew has worked for a while."""
+        self._failing.discard(destination)
+        self._log.info("destination works again", destination=destination)
+
+    def destination_silent(self, destination: str, silent_s: float, at: str) -> None:
+        """A destination's thread has given no sign of life for a while; where it is."""
+        self._watch.destination_left(destination, f"its thread has given no sign of life for {silent_s:.0f} s, at {at}")
+        self._log.warning("destination silent", destination=destination, silent_s=round(silent_s), at=at)
 
     def secret_changed(self, destination: str) -> None:
         """A secret was read anew from its file, which had changed."""

@@ -5,19 +5,17 @@ No event's body and no user's id is logged from info on.
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.service.clock import Clock
 from worker.service.telemetry.committed import Committed
 from worker.service.telemetry.delivering import DeliveryHappenings, Expiring
 from worker.service.telemetry.learning import LearningHappenings
-from worker.service.telemetry.logging import Logger
+from worker.service.telemetry.logging import Logger, place_of
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.scoring_metrics import ScoringMetrics
 from worker.service.telemetry.specification import NO_REASON
@@ -55,6 +53,7 @@ class Happenings(LearningHappenings, DeliveryHappenings):
         self._scoring = ScoringMetrics(metrics, clock)
         self._restoring = 0
         self._expiring: dict[str, Expiring] = {}
+        self._failing: set[str] = set()  # destinations whose thread was started anew and has not worked for long
         log.counted = self._line_written
 
     def _line_written(self, level: str, held_back: bool) -> None:
@@ -97,7 +96,7 @@ class Happenings(LearningHappenings, DeliveryHappenings):
 
     def endpoint_failed(self, error: Exception) -> None:
         """A request could not be answered, or a connection not be taken."""
-        self._log.error("endpoint failed", error=type(error).__name__, at=_place_of(error))
+        self._log.error("endpoint failed", error=type(error).__name__, at=place_of(error))
 
     # ---- the log below
 
@@ -254,9 +253,3 @@ class Happenings(LearningHappenings, DeliveryHappenings):
 
 def _total_ms(step_s: Mapping[str, float]) -> int:
     return round(1000 * sum(step_s.values()))
-
-
-def _place_of(error: Exception) -> str:
-    """Where it was raised; its text may be anything, a user's id too."""
-    *_, last = traceback.extract_tb(error.__traceback__) or [None]
-    return f"{Path(last.filename).name}, line {last.lineno}" if last else ""

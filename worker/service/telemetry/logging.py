@@ -9,7 +9,9 @@ import logging
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, MutableMapping
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -98,6 +100,12 @@ def open_logger(settings: ServiceSettings, stream: TextIO | None = None, clock_s
 
 def _severity(level: Level) -> int:
     return logging.getLevelNamesMapping()[level.upper()]
+
+
+def place_of(error: BaseException) -> str:
+    """Where it was raised; its text may be anything, a user's id too."""
+    *_, last = traceback.extract_tb(error.__traceback__) or [None]
+    return f"{Path(last.filename).name}, line {last.lineno}" if last else ""
 
 
 def _users_masked(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -222,6 +222,7 @@ METRICS: tuple[Spec, ...] = (
     # ---- delivery
     _counter("delivery", "deliveries_total", "Triggers whose fate at a destination was decided.", "destination", "fate"),
     _counter("delivery", "delivery_retries_total", "Requests that failed, or were put off by the destination, and are made again.", "destination"),
+    _counter("delivery", "delivery_failures_total", "Times that a fault of the program ended the destination's thread, which was started anew.", "destination"),
     _histogram("delivery", "delivery_delay_seconds", "From the moment a trigger fired to the answer that took it.", WAIT_BOUNDS_S, "destination"),
     _histogram(
         "delivery",
@@ -242,7 +243,7 @@ METRICS: tuple[Spec, ...] = (
     _gauge(
         "delivery",
         "delivery_last_progress_timestamp_seconds",
-        "Unix time when the destination's thread last came round. Standing still, it hangs or waits for its log.",
+        "Unix time when the destination's thread last came round as it should. Standing still, it hangs, waits for its log, or fails again and again.",
         "destination",
     ),
     _gauge("delivery", "delivery_circuit_state", "The circuit breaker: 0 closed, 1 half-open, 2 open.", "destination"),
