@@ -73,7 +73,7 @@ def test_metrics_of_every_destination_are_there_from_the_beginning() -> None:
             until(deliveries, lambda: stand.fates() == {"delivered": 1})
             families = {family.name: family for family in stand.metrics.registry.collect()}
         told = [spec for spec in METRICS if spec.part == "delivery"]
-        assert len(told) == 10
+        assert len(told) == 11
         for spec in told:
             samples = families[PREFIX + spec.name.removesuffix("_total")].samples
             assert {sample.labels["destination"] for sample in samples} == {"shop"}

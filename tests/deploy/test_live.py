@@ -113,7 +113,7 @@ def test_every_metric_of_the_specification_has_a_series(watched: Prometheus) -> 
 
 def test_what_delivers_is_seen_at_work(watched: Prometheus) -> None:
     """Its series begin at zero, so that one that is there says nothing."""
-    moved = {spec.name: spec for spec in METRICS if spec.part == "delivery" and spec.kind != "gauge"}
+    moved = {spec.name: spec for spec in METRICS if spec.part == "delivery" and spec.kind != "gauge" and spec.name != "delivery_failures_total"}  # no fault
     named = {f"{name}{'_count' if spec.kind == 'histogram' else ''}" for name, spec in moved.items()}
     assert list(watched.unanswered({name: f"clickscore_{name} > 0" for name in named}, PATIENCE_S)) == []
     meant = {answer: f'clickscore_delivery_request_duration_seconds_count{{answer="{answer}"}} > 0' for answer in DELIVERY_ANSWERS}

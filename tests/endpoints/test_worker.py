@@ -36,6 +36,10 @@ sasl_password = "planted-secret-of-kafka"
 tls_key_password = "planted-secret-of-a-key"
 [privacy]
 key = "planted-secret-of-pseudonyms-1234567890"
+[destinations.crm]
+form = "klaviyo"
+url = "https://a.klaviyo.com/api/events"
+token = "planted-secret-of-klaviyo"
 """
 
 
@@ -89,8 +93,11 @@ def test_a_real_worker_shows_itself_and_its_end(browser: Browser, folder: Path) 
         browser.driver.get(f"http://127.0.0.1:{worker.port}/")
         browser.until(lambda: browser.text("#state-words") == "Ready")
         assert browser.text("h1") == "clickscore shop-1"
-        scored = re.search(r"^clickscore_events_scored_total (\d+)\.0$", get(worker.port, "/metrics")[2].decode(), re.MULTILINE)
+        metrics = get(worker.port, "/metrics")[2].decode()
+        scored = re.search(r"^clickscore_events_scored_total (\d+)\.0$", metrics, re.MULTILINE)
         assert scored is not None
+        assert 'clickscore_destination_enabled{destination="crm"} 1.0\n' in metrics  # told by who does not deliver, too: so that it shows where nobody does
+        assert "clickscore_delivery_last_progress_timestamp_seconds{" not in metrics
         assert browser.text("#rate-note").startswith(f"{int(scored[1]):,} scored of ")
         assert browser.text("#deadletters-rows").startswith("invalid json")
         assert browser.text("#users-rows th").startswith("user#")

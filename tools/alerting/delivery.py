@@ -1,4 +1,4 @@
-"""Alerts of the role deliver, by destination: it takes nothing, its triggers are about to be lost, some were, and nobody looks after it."""
+"""Alerts of the role deliver, by destination: it takes nothing, its triggers are about to be lost, some were, a worker's thread hangs, and nobody delivers."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ def delivery(made: Alerts) -> Iterator[dict[str, Any]]:
         f"time() - max by (job, instance, destination) (clickscore_delivery_last_progress_timestamp_seconds) > {max(HANGS_S * made.scale, 3):g}",
         "{{ $labels.instance }} does not look after {{ $labels.destination }}",
         "The destination's thread has not come round for {{ $value | humanizeDuration }}: it hangs, or waits for Kafka.",
+    )
+    yield made.alert(
+        "ClickscoreNoDeliverers",
+        "page",
+        5 * MINUTE_S,
+        # every worker tells what its configuration enables, and only who delivers tells of progress
+        "max by (job, destination) (clickscore_destination_enabled) > 0\n"
+        "unless on (job, destination) max by (job, destination) (clickscore_delivery_last_progress_timestamp_seconds)",
+        "Nobody delivers to {{ $labels.destination }}",
+        "The configuration enables it, and no worker that Prometheus reaches delivers to it: what fires waits, and expires.",
     )
     yield made.alert(
         "ClickscoreDestinationAway",

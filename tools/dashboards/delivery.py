@@ -119,6 +119,19 @@ DELIVERY = Row(
             (Query(f"sum by (destination) (rate(clickscore_delivery_retries_total{{$S}}{RATE}))", BY_DESTINATION),),
         ),
         Panel(
+            "Workers that deliver",
+            "Workers that look after each destination. None for five minutes, though the configuration enables it, pages.",
+            "none",
+            (
+                Query(
+                    "count by (destination) (clickscore_delivery_last_progress_timestamp_seconds{$S})"
+                    " or 0 * max by (destination) (clickscore_destination_enabled{$S})",
+                    BY_DESTINATION,
+                ),
+            ),
+            steps=((None, "red"), (1, "green")),
+        ),
+        Panel(
             "Since a destination was last looked after",
             "The age of each destination's thread's last sign of progress, the worst of all workers. Above 120 s for two minutes pages.",
             "s",

@@ -26,7 +26,7 @@ four triggers a second, on a real Kafka broker, seen firing in a real Prometheus
 rules was a sixtieth of what it is in service, so that five minutes were five seconds; thresholds were those of service. Of the burn rates the
 quickest was watched. Ended is what then stayed quiet for 15 s. A trainer that starts again judges from its last published model on, so that the
 two of quality end sooner than their windows fill.
-Written by `make drill`, last on {day} ({minutes:.0f} minutes).
+{written}
 
 | fault | alert | fired after | mended: | ended after |
 | --- | --- | --- | --- | --- |
@@ -52,9 +52,20 @@ def main() -> int:
         print(f"at work after {warmed_s:.0f} s", flush=True)
         rows = [row for fault in faults for row in tried(fault, stand)]
         minutes = (time.monotonic() - began_s) / 60
-    head = HEAD.format(rate=chosen.rate, day=f"{datetime.now(UTC):%-d %B %Y}", minutes=minutes)
+    head = HEAD.format(rate=chosen.rate, written=written(minutes, whole=len(faults) == len(FAULTS)))
     PAGE.write_text(head + "".join(f"{line}\n" for line in merged([line for line, _ in rows])), encoding="utf-8")
     return 0 if all(well for _, well in rows) else 1
+
+
+def written(minutes: float, *, whole: bool) -> str:
+    """When the page was written; a drill of a part leaves what it says of the last whole one."""
+    day = f"{datetime.now(UTC):%-d %B %Y}"
+    before = re.search(r"^Written by .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE) if PAGE.exists() and not whole else None
+    return (
+        f"{before[0].partition('; in part')[0].rstrip('.')}; in part on {day}."
+        if before
+        else f"Written by `make drill`, last on {day} ({minutes:.0f} minutes)."
+    )
 
 
 def merged(rows: list[str]) -> list[str]:

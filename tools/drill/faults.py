@@ -88,6 +88,13 @@ def destination_refuses(stand: Stand) -> Iterator[None]:
     stand.receiver.refusing = False
 
 
+def deliverer_dead(stand: Stand) -> Iterator[None]:
+    """Nobody delivers."""
+    stand.deliverer.send(signal.SIGKILL)
+    yield
+    stand.deliverer.start()
+
+
 def changelog_held(stand: Stand) -> Iterator[None]:
     """A scorer has to read its state back, and somebody holds a transaction open on the changelog."""
     held = stand.hold_transaction()
@@ -131,6 +138,7 @@ FAULTS = (
     ),
     Fault("The broker is stopped (SIGSTOP) as a destination takes what has waited", "it goes on", ("ClickscoreDeliveryStuck",), commit_held),
     Fault("The receiver of webhooks answers 400 to every third", "it takes them again", ("ClickscoreTriggersUndelivered",), destination_refuses),
+    Fault("The worker that delivers is killed", "it is started again", ("ClickscoreNoDeliverers",), deliverer_dead),
     Fault("Scorers are killed, and somebody holds a transaction open on the changelog", "it is aborted", ("ClickscoreRestoreStuck",), changelog_held),
     Fault("The trainer is killed", "it is started again", ("ClickscoreModelStale",), trainer_dead, 240),
     Fault(

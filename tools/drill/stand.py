@@ -142,7 +142,8 @@ class Stand:
         subprocess.run(line, cwd=self.folder, env=environment(), check=True, capture_output=True)
         self.scorers = [Worker(f"scorer-{number}", "scorer", bootstrap, self.folder) for number in (1, 2)]
         self.trainer = Worker("trainer-1", "trainer", bootstrap, self.folder)
-        self.workers = [*self.scorers, self.trainer, Worker("deliverer-1", "deliver", bootstrap, self.folder)]
+        self.deliverer = Worker("deliverer-1", "deliver", bootstrap, self.folder)
+        self.workers = [*self.scorers, self.trainer, self.deliverer]
         for worker in self.workers:
             worker.start()
         self.feeder, self.firing_triggers = Feeder(bootstrap, self._rate), Firing(bootstrap, PARTITIONS)

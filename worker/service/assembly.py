@@ -96,6 +96,7 @@ def run_service(settings: Settings, serve: Serve, partitions: int | None = None,
             closing.callback(endpoint.close)
             address = endpoint.address
         happened.worker_started(service.roles, place(settings), member_name(settings), address)
+        happened.destinations_known(name for name, one in settings.destinations.items() if one.enabled)
         log = patience_of(settings, clock, happened, stop).call("open log", open_log, settings, partitions)
         closing.callback(log.close)
         loop = build_loop(log, settings, clock, happened, stop, deliver)

@@ -17,7 +17,7 @@ UNITS = ("_seconds", "_bytes", "_records", "_events", "_partitions", "_decisions
 NO_UNIT = set(  # counts, ratios and measures that have none
     """build_info profiles example_backlog model_version model_warming_up weight_norm base_rate log_loss log_loss_baseline roc_auc roc_auc_estimated
     roc_auc_expected_now calibration_error calibration_bin_predicted calibration_bin_observed score_probability feature_drift_psi
-    score_drift_psi segment_members uplift_users delivery_circuit_state""".split()
+    score_drift_psi segment_members uplift_users destination_enabled delivery_circuit_state""".split()
 )
 
 

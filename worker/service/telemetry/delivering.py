@@ -39,6 +39,11 @@ class DeliveryHappenings:
     _expiring: dict[str, Expiring]
     _failing: set[str]
 
+    def destinations_known(self, destinations: Iterable[str]) -> None:
+        """The configuration enables these destinations; who delivers to them is another matter."""
+        for name in destinations:
+            self._metrics.set("destination_enabled", 1, name)
+
     def destination_opened(self, destination: str, form: str, rules: Iterable[str]) -> None:
         """A destination is about to be delivered to: its metrics begin at zero, before any thread of it runs."""
         for fate in FATES:
@@ -47,6 +52,7 @@ class DeliveryHappenings:
             self._metrics.begin("delivery_request_duration_seconds", destination, answer)
         for name in BY_DESTINATION:
             self._metrics.begin(name, destination)
+        self.destinations_known([destination])
         self._metrics.set("delivery_last_progress_timestamp_seconds", self._clock.now_ms() / 1000, destination)
         self._expiring[destination] = Expiring(self._clock)
         self._metrics.follow("delivery_nearest_expiry_ratio", self._expiring[destination], destination)

@@ -232,6 +232,12 @@ METRICS: tuple[Spec, ...] = (
         "destination",
         "answer",
     ),
+    _gauge(
+        "delivery",
+        "destination_enabled",
+        "1 for each destination that the worker's configuration enables, whether or not this worker delivers; so that it shows where nobody does.",
+        "destination",
+    ),
     _gauge("delivery", "delivery_queue_records", "Triggers read whose fate is not decided.", "destination"),
     _gauge("delivery", "delivery_lag_records", "Offsets of the triggers' topic that the destination's group has not read; 0 when all were.", "destination"),
     _gauge(
