@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -54,25 +55,34 @@ def consumer(bootstrap: str, *, committed_only: bool = True) -> Any:
 
 def read(bootstrap: str, topic: str) -> Topic:
     """A topic from its oldest record to its end. Waits a moment for markers that are still being written; a transaction that stays open is told."""
+    return read_all(bootstrap, [topic])[0]
+
+
+def read_all(bootstrap: str, topics: Iterable[str]) -> list[Topic]:
+    """Several topics, over the same connections."""
     reader, unfiltered = consumer(bootstrap), consumer(bootstrap, committed_only=False)
     try:
-        names = [Partition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
-        ends = unfiltered.end_offsets(names)
-        deadline_s = time.monotonic() + MARKED_WITHIN_S
-        while (stable := reader.end_offsets(names)) != ends and time.monotonic() < deadline_s:
-            unfiltered.poll(20)
-        records: dict[int, list[Found]] = {name.partition: [] for name in names}
-        reader.assign(names)
-        reader.seek_to_beginning(*names)
-        deadline_s = time.monotonic() + 4 * PATIENCE_S
-        while any(reader.position(name) < stable[name] for name in names):
-            assert time.monotonic() < deadline_s, f"{topic} cannot be read to its end {stable}"
-            for name, found in reader.poll(100, max_records=20_000).items():
-                records[name.partition] += [_found(record) for record in found if record.offset < stable[name]]
-        return Topic(records, [name.partition for name in names if stable[name] < ends[name]])
+        return [_read(reader, unfiltered, topic) for topic in topics]
     finally:
         reader.close()
         unfiltered.close()
+
+
+def _read(reader: Any, unfiltered: Any, topic: str) -> Topic:
+    names = [Partition(topic, number) for number in sorted(reader.partitions_for_topic(topic) or ())]
+    ends = unfiltered.end_offsets(names)
+    deadline_s = time.monotonic() + MARKED_WITHIN_S
+    while (stable := reader.end_offsets(names)) != ends and time.monotonic() < deadline_s:
+        unfiltered.poll(20)
+    records: dict[int, list[Found]] = {name.partition: [] for name in names}
+    reader.assign(names)
+    reader.seek_to_beginning(*names)
+    deadline_s = time.monotonic() + 4 * PATIENCE_S
+    while any(reader.position(name) < stable[name] for name in names):
+        assert time.monotonic() < deadline_s, f"{topic} cannot be read to its end {stable}"
+        for name, found in reader.poll(100, max_records=20_000).items():
+            records[name.partition] += [_found(record) for record in found if record.offset < stable[name]]
+    return Topic(records, [name.partition for name in names if stable[name] < ends[name]])
 
 
 def _found(record: Any) -> Found:
@@ -102,6 +112,7 @@ def open_transactions(bootstrap: str, prefix: str) -> list[str]:
             found = sorted(f"{name} ({state})" for name, state in states.items() if state in ("Ongoing", "PrepareCommit", "PrepareAbort", "PrepareEpochFence"))
             if not found or time.monotonic() > deadline_s:
                 return found
+            threading.Event().wait(0.05)
     finally:
         admin.close()
 

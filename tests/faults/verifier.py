@@ -97,7 +97,7 @@ def judge(bootstrap: str, settings: Settings, *, aged: bool = False, foreign: Co
     records in the topic of models that a test put there and no trainer. `events`: the input, where retention has removed some of it.
     """
     names, verdict = settings.topics, Verdict()
-    left = Left(*(readback.read(bootstrap, name) for name in names_of(settings)))
+    left = Left(*readback.read_all(bootstrap, names_of(settings)))
     models = {partition: [record for record in records if record.offset not in foreign] for partition, records in left.models.records.items()}
     left = replace(left, models=Topic(models, left.models.held_back), events=events or left.events)
     for name, topic in zip(names_of(settings), (getattr(left, one) for one in Left.__slots__), strict=True):

@@ -69,14 +69,14 @@ def test_nothing_is_an_outage_before_there_is_a_habit() -> None:
 @settings(max_examples=5)
 @given(st.integers(2, 400))
 def test_the_cut_changes_nothing(cuts: int) -> None:
-    times = without(shop(25, 60.0), START_MS + 15 * DAY_MS, START_MS + 16 * DAY_MS)
-    assert found(times, cuts) == found(times)
+    times = without(shop(25, 20.0), START_MS + 15 * DAY_MS, START_MS + 16 * DAY_MS)
+    assert found(times, cuts) == found(times) != []
 
 
 @settings(max_examples=4)
 @given(st.floats(0.05, 0.95))
 def test_a_restored_detector_goes_on_as_the_live_one(share: float) -> None:
-    times = without(shop(25, 60.0), START_MS + 15 * DAY_MS, START_MS + 16 * DAY_MS)
+    times = without(shop(25, 20.0), START_MS + 15 * DAY_MS, START_MS + 16 * DAY_MS)
     cut = int(share * len(times))
     live, restored = OutageDetector(True), OutageDetector(True)
     live.observe(times[:cut])
@@ -88,7 +88,7 @@ def test_a_restored_detector_goes_on_as_the_live_one(share: float) -> None:
 def test_windows_that_an_outage_cuts_are_told_from_those_it_does_not() -> None:
     from_ms = START_MS + 20 * DAY_MS
     detector = OutageDetector(True, [(START_MS + 2 * DAY_MS, START_MS + 3 * DAY_MS)])
-    detector.observe(without(shop(35, 200.0), from_ms, from_ms + DAY_MS))
+    detector.observe(without(shop(35, 60.0), from_ms, from_ms + DAY_MS))
     opens = np.array([from_ms - 3 * DAY_MS, from_ms - 3 * DAY_MS, from_ms + DAY_MS + HOUR_MS, START_MS + DAY_MS])
     closes = np.array([from_ms - DAY_MS, from_ms + DAY_MS // 2, from_ms + 3 * DAY_MS, START_MS + 4 * DAY_MS])
     assert detector.overlaps(opens, closes).tolist() == [False, True, False, True]
@@ -97,5 +97,5 @@ def test_windows_that_an_outage_cuts_are_told_from_those_it_does_not() -> None:
 def test_detection_can_be_turned_off_and_declared_outages_stay() -> None:
     from_ms = START_MS + 20 * DAY_MS
     detector = OutageDetector(False, [(START_MS, START_MS + DAY_MS)])
-    assert detector.observe(without(shop(35, 200.0), from_ms, from_ms + DAY_MS)) == []
+    assert detector.observe(without(shop(35, 60.0), from_ms, from_ms + DAY_MS)) == []
     assert detector.overlaps(np.array([START_MS, from_ms]), np.array([START_MS + HOUR_MS, from_ms + DAY_MS])).tolist() == [True, False]
