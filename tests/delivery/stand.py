@@ -16,7 +16,7 @@ from tests.delivery.triggers import secret_of, trigger_value
 from tests.service.bench import Clock, FaultyLog
 from worker.delivery.courier import Courier
 from worker.delivery.role import deliver_group, opened_destinations
-from worker.log.contract import Message, Record
+from worker.log.contract import Headers, Message, Record
 from worker.log.embedded import EmbeddedLog
 from worker.service.loop import Stop
 from worker.service.patience import Patience
@@ -70,12 +70,12 @@ class Stand:
         patience = Patience(self.clock, self.happened, lambda: self.stop.asked)
         return Courier(name, self.settings, log, turns, exchange, writer, self.clock, self.happened, patience, random.Random(7))
 
-    def fire(self, *triggers: tuple[int, str], **changed: Any) -> None:
-        """Triggers by number and user, that fire now and are worth sending for an hour."""
+    def fire(self, *triggers: tuple[int, str], headers: Headers = (), **changed: Any) -> None:
+        """Triggers by number and user, that fire now and are worth sending for an hour; `headers` are those of their records."""
         now_ms = self.clock.now_ms()
         for number, user in triggers:
             value = trigger_value(number, user, **{"time_ms": now_ms, "expires_ms": now_ms + 3_600_000, **changed})
-            self.log.append(self.settings.topics.triggers, [Message(value, user.encode())])
+            self.log.append(self.settings.topics.triggers, [Message(value, user.encode(), headers)])
 
     def erase(self, *users: str) -> None:
         """What a worker writes as it erases them."""

@@ -26,6 +26,7 @@ from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
 from worker.service.patience import Patience
 from worker.service.telemetry.happenings import Happenings
+from worker.service.telemetry.trace import trace_context
 from worker.settings import Settings
 
 COMMIT_EVERY_S = 0.2  # while requests are under way; a crash repeats what was decided since
@@ -122,7 +123,7 @@ class Courier:
             if not jobs:
                 return
             self._look_at_secrets()
-            request = self._writer.write(_triggers(jobs), self._clock.now_ms())
+            request = self._writer.write(_triggers(jobs), self._clock.now_ms(), trace_context(jobs[0].record.headers))
             probe = self._gate.began(now_s)
             self._tell_circuit("one request decides")
             self._callers.begin(Call(jobs, request, probe, now_s))

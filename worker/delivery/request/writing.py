@@ -15,6 +15,8 @@ from worker.delivery_settings import DestinationSettings
 from worker.destination.forms import BODY_VALUES, FORMS, HEADER_VALUES, TRIGGER_VALUES
 from worker.destination.secrets import NO_HEADER, keys_of, token_of
 from worker.destination.templates import json_template, text_template
+from worker.log.contract import Headers
+from worker.service.telemetry.trace import TRACEPARENT, TRACESTATE
 
 
 class Request(NamedTuple):
@@ -36,6 +38,7 @@ class Writer:
         self._body = json_template(settings.body or form.body, BODY_VALUES)
         merged = {**form.headers, **{name.lower(): text for name, text in settings.headers.items()}}
         self._headers = {name: text_template(text, HEADER_VALUES) for name, text in merged.items()}
+        self._traced = form.signed and not {TRACEPARENT, TRACESTATE} & merged.keys()
         self._keys = Secret(settings.secret, settings.secret_file, keys_of) if form.signed else None
         self._token = Secret(settings.token, settings.token_file, token_of)
 
@@ -44,13 +47,18 @@ class Writer:
         changed = self._token.look()
         return (self._keys is not None and self._keys.look()) or changed
 
-    def write(self, triggers: Sequence[Trigger], now_ms: int) -> Request:
-        """The request for these, one or at most `batch`, as of `now_ms` (Unix time)."""
+    def write(self, triggers: Sequence[Trigger], now_ms: int, trace: Headers = ()) -> Request:
+        """The request for these, one or at most `batch`, as of `now_ms` (Unix time).
+
+        `trace` is the trace context of the first (trace.py). A webhook carries it on: it is of one trigger, and goes to a system of one's own as a rule.
+        Where the configuration writes such headers, they alone go.
+        """
         filled = [values_of(trigger) for trigger in triggers]
         items = [self._item(values) for values in filled]
         body = orjson.dumps(self._body({**filled[0], "item": items[0], "items": items}))
         with_token = {**filled[0], "token": self._token.value}
-        headers = {name: NO_HEADER.sub("?", fill(with_token)) for name, fill in self._headers.items()}
+        headers = _trace_headers(trace) if self._traced else {}
+        headers |= {name: NO_HEADER.sub("?", fill(with_token)) for name, fill in self._headers.items()}
         if self._keys is not None:
             message_id, time_s = triggers[0].trigger_id, now_ms // 1000
             headers |= {"webhook-id": message_id, "webhook-timestamp": str(time_s), "webhook-signature": signature(self._keys.value, message_id, time_s, body)}
@@ -66,6 +74,12 @@ def values_of(trigger: Trigger) -> dict[str, Any]:
         "expires": _time(trigger.expires_ms),
         "because_text": ", ".join(f"{name} = {orjson.dumps(value).decode()}" for name, value in because.items()),
     }
+
+
+def _trace_headers(context: Headers) -> dict[str, str]:
+    """As HTTP has them; nothing where one holds what no header may: a later version of the specification may allow more than this one."""
+    found = {name: value.decode("latin-1") for name, value in context}
+    return {} if any(NO_HEADER.search(value) for value in found.values()) else found
 
 
 def _time(at_ms: int) -> str:

@@ -1,4 +1,4 @@
-"""Trace context (W3C Trace Context, level 1): the headers of an event that its score and its triggers carry on, so that a trace does not end at the log.
+"""Trace context (W3C Trace Context, level 1): the headers of an event that its score, its triggers and their webhooks carry on: no trace ends at the log.
 
 Nothing is added to a trace here: the headers are passed on as they came, or not at all where they are not valid.
 """
