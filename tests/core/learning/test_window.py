@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from worker.core.learning.window import Window, estimated_auc
@@ -30,6 +30,7 @@ def filled(rows: list[Decision], size: int, cuts: list[int]) -> Window:
 
 
 @given(decisions, st.integers(1, 40), st.lists(st.integers(0, 60), max_size=5))
+@example([*[(0.01, 0.05, False, 1.0)] * 3, (0.02, 0.05, False, 1.0), (0.1, 0.05, False, 1.0), (0.1, 0.05, False, 8.0)], 5, [])
 def test_what_leaves_is_forgotten_as_if_it_had_never_been(rows: list[Decision], size: int, cuts: list[int]) -> None:
     through, fresh = filled(rows, size, cuts), filled(rows[-size:], size, [])
     assert len(through) == min(size, len(rows))

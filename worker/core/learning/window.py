@@ -199,15 +199,11 @@ class Window:
 
 
 def _calibration(p: Floats, outcome: Flags, weight: Floats) -> tuple[Bin, ...]:
-    """Bins of equal weight, by ascending p; equal p are never parted."""
-    order = np.argsort(p, kind="stable")
-    p, outcome, weight = p[order], outcome[order], weight[order]
-    reached = np.cumsum(weight) - weight / 2
-    bin_ = np.minimum((reached / weight.sum() * BINS).astype(np.int64), BINS - 1)
-    values, where = np.unique(p, return_inverse=True)
-    first = np.full(len(values), BINS)
-    np.minimum.at(first, where, bin_)
-    bin_ = first[where]
+    """Bins of equal weight, by ascending p; equal p are never parted, whatever the order in which they came."""
+    _, where = np.unique(p, return_inverse=True)
+    of_value = np.bincount(where, weight)
+    middle = np.cumsum(of_value) - of_value / 2
+    bin_ = np.minimum((middle / of_value.sum() * BINS).astype(np.int64), BINS - 1)[where]
     out = []
     for number in np.unique(bin_).tolist():
         mine = bin_ == number
