@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from worker.core.pipeline import Turn
 from worker.core.settings import TargetSettings
 
-KEPT = 100
+KEPT = 50
 NO_FLOOR = -1.0  # of a list with room
 AT_ONCE = 1_000  # scores that wait until the lists are made anew
 

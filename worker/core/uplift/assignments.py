@@ -133,8 +133,9 @@ class Experiments:
     def cross(self, assigned: list[Assignment], row: int, rule: str, now_ms: int, *, held_out: bool) -> None:
         """A user crossed a rule, and nothing but the holdout or a guard that depends on time was in the way: the first time assigns."""
         name = self.of_rule[rule]
-        if any(assignment.experiment == name for assignment in assigned):
-            return
+        for known in assigned:
+            if known.experiment == name:
+                return
         assignment = Assignment(name, now_ms, held_out)
         assigned.append(assignment)
         totals = self._of(name)

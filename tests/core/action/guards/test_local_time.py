@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from worker.core.action.guards.local_time import local_day, quiet_until, zone_named
 
@@ -57,6 +59,20 @@ def test_a_calendar_day_is_as_long_as_its_clock_says(zone: str, first: str, last
     begins, ends, there = instant_ms(first), instant_ms(last), ZoneInfo(zone)
     assert (ends + 1000 - begins) / 3_600_000 == hours
     assert local_day(begins, there) == local_day(ends, there) == local_day(begins - 1000, there) + 1 == local_day(ends + 1000, there) - 1
+
+
+@given(st.sampled_from(sorted(available_timezones())), st.integers(0, 2_500_000_000_000))
+@example("America/St_Johns", instant_ms("2011-03-13T03:30:30+00:00"))  # the clock changed at a minute past midnight
+@example("America/St_Johns", instant_ms("2011-03-13T03:31:00+00:00"))
+@example("America/St_Johns", instant_ms("2010-11-07T02:31:00+00:00"))
+@example("Africa/Monrovia", instant_ms("1972-01-07T00:20:00+00:00"))  # an offset with seconds before
+def test_day_and_minute_are_those_of_the_clock_on_the_wall(name: str, now_ms: int) -> None:
+    zone = ZoneInfo(name)
+    wall = datetime.fromtimestamp(now_ms // 1000, zone)
+    minute = wall.hour * 60 + wall.minute
+    assert local_day(now_ms, zone) == wall.toordinal()
+    assert quiet_until(now_ms, zone, minute, (minute + 1) % 1440) is not None
+    assert quiet_until(now_ms, zone, (minute + 1) % 1440, minute) is None
 
 
 def test_only_zones_of_the_database_have_a_name() -> None:

@@ -85,6 +85,8 @@ class Memory:
 
     def drop_fired(self, until_ms: int) -> None:
         """Forget what fired up to an instant."""
+        if not self.fired or self.fired[0][0] > until_ms:  # in the order of time
+            return
         self.let_go += [at for at, _ in self.fired if at <= until_ms]
         self.fired = [(at, name) for at, name in self.fired if at > until_ms]
 
@@ -175,14 +177,15 @@ class Guards:
         return None
 
     def _timely(self, rule: Rule, person: Person, memory: Memory, now_ms: int) -> Verdict | None:
-        today = local_day(now_ms, person.zone)
-        days = [(today - local_day(at, person.zone), name) for at, name in memory.fired if at > now_ms - self._asked_ms]
-        if sum(ago < rule.cap_days for ago, name in days if name == rule.name) >= rule.cap:
-            return _SUPPRESSED["cap"]
-        if sum(ago < self.limits.cap_days for ago, _ in days) >= self.limits.cap:
-            return _SUPPRESSED["cap_of_all"]
-        if any(now_ms - at < rule.cooldown_ms for at, name in memory.fired if name == rule.name):
-            return _SUPPRESSED["cooldown"]
+        if memory.fired:
+            today = local_day(now_ms, person.zone)
+            days = [(today - local_day(at, person.zone), name) for at, name in memory.fired if at > now_ms - self._asked_ms]
+            if sum(ago < rule.cap_days for ago, name in days if name == rule.name) >= rule.cap:
+                return _SUPPRESSED["cap"]
+            if sum(ago < self.limits.cap_days for ago, _ in days) >= self.limits.cap:
+                return _SUPPRESSED["cap_of_all"]
+            if any(now_ms - at < rule.cooldown_ms for at, name in memory.fired if name == rule.name):
+                return _SUPPRESSED["cooldown"]
         until_ms = quiet_until(now_ms, person.zone, *self.limits.quiet)
         if until_ms is None:
             return None

@@ -10,7 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from worker.core.settings import DAY_MS, HOUR_MS, MINUTE_MS
+
 DAY_MINUTES = 24 * 60
+EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 @lru_cache(maxsize=1)
@@ -34,7 +37,26 @@ def local_time(instant_ms: int, zone: ZoneInfo) -> datetime:
 
 def local_day(instant_ms: int, zone: ZoneInfo) -> int:
     """The calendar day of an instant in a zone, as a day number (1 = 1 January of year 1)."""
-    return local_time(instant_ms, zone).toordinal()
+    return _wall_ms(instant_ms, zone) // DAY_MS + EPOCH_DAY
+
+
+def _wall_ms(instant_ms: int, zone: ZoneInfo) -> int:
+    """What the clock on the wall shows, as milliseconds since its 1 January 1970."""
+    offset_ms = _offset_ms(instant_ms // HOUR_MS, zone)
+    return instant_ms + (offset_ms if offset_ms is not None else _offset_at_ms(instant_ms // 1000, zone))
+
+
+@lru_cache(maxsize=65_536)
+def _offset_ms(hour: int, zone: ZoneInfo) -> int | None:
+    """How far the clock on the wall is ahead of UTC in an hour since 1970; None where it changes within it."""
+    begin_s = hour * (HOUR_MS // 1000)
+    first_ms = _offset_at_ms(begin_s, zone)
+    return first_ms if first_ms == _offset_at_ms(begin_s + HOUR_MS // 1000 - 1, zone) else None
+
+
+def _offset_at_ms(instant_s: int, zone: ZoneInfo) -> int:
+    offset = datetime.fromtimestamp(instant_s, zone).utcoffset()
+    return 0 if offset is None else offset // timedelta(milliseconds=1)
 
 
 @lru_cache(maxsize=65_536)
@@ -45,13 +67,12 @@ def quiet_until(instant_ms: int, zone: ZoneInfo, start_minute: int, end_minute: 
     """
     if start_minute == end_minute:
         return None
-    local = local_time(instant_ms, zone)
-    minute = local.hour * 60 + local.minute
+    minute = _wall_ms(instant_ms, zone) // MINUTE_MS % DAY_MINUTES
     over_midnight = end_minute < start_minute
     quiet = minute >= start_minute or minute < end_minute if over_midnight else start_minute <= minute < end_minute
     if not quiet:
         return None
-    day = local.date() + timedelta(days=1 if over_midnight and minute >= start_minute else 0)
+    day = local_time(instant_ms, zone).date() + timedelta(days=1 if over_midnight and minute >= start_minute else 0)
     ends = [_instant_ms(day, end_minute, fold, zone) for fold in (0, 1)]
     later = [end_ms for end_ms in ends if end_ms > instant_ms]
     return min(later) if ends[0] <= ends[1] else max(later, default=None)  # the second reading of a time left out lies before the change

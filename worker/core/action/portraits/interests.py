@@ -91,16 +91,19 @@ def advance(states: Floats, events: Traces, rounds: Rounds, wanted: Wanted = Wan
 def _latest_time(before: Floats, events: Traces, flagged: Flags, rounds: Rounds) -> Floats:
     """The latest time of a flagged event, or the time before the turn, at every column."""
     times = np.concatenate([before, np.where(flagged, events.time_ms, 0.0)])
-    if flagged.any():
-        rounds.carry(np.maximum, times)
-    else:
+    if not flagged.any():
         times[rounds.chains :] = before[rounds.chain]
+    elif (times[rounds.chains :] < times[rounds.previous]).any():  # else each is the latest already
+        rounds.carry(np.maximum, times)
     return times
 
 
 def _keep(states: Floats, column: int, values: Ints, flagged: Flags, rounds: Rounds) -> None:
     """A column that holds the value of the latest flagged event."""
     first = rounds.chains
+    if flagged.all():
+        states[first:, column] = values
+        return
     states[first:, column] = np.where(flagged, values, states[rounds.chain, column])
     if flagged.any():
         states[first:, column] = states[rounds.latest(flagged), column]
