@@ -61,7 +61,7 @@ def test_every_rule_has_a_line_with_what_is_known(shop: Path, capsys: pytest.Cap
     lines = said(capsys)[0].splitlines()
     rules, targets = lines[: lines.index("")], lines[lines.index("") + 1 :]
     assert [line.split()[0] for line in rules] == ["rule", "always", "hurry", "later"]
-    assert [line.split()[:2] for line in targets[1:]] == [[name, cause] for name in ("purchase", "intent", "churn") for cause in ("event", "silence")]
+    assert [line.split()[:2] for line in targets[1:]] == [["purchase", "event"], ["purchase", "silence"], ["intent", "event"], ["churn", "event"]]
     assert targets[1].split()[2:] == ["3", "1", "33", "%", "1.00", "0.50", "–"]
     assert targets[2].split()[2:] == ["1", "1", "100", "%", "0.20", "0.20", "–"]
     assert targets[3].split()[2:] == ["0", "0", "–", "–", "–", "–"]

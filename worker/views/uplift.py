@@ -44,7 +44,7 @@ def uplift_lines(effects: Sequence[Effect]) -> list[str]:
 
 def treatment_lines(treatments: Treatments) -> list[str]:
     """A table for a terminal: a line a target and cause below the head."""
-    return _table([_HEAD_TREATMENT, *(_row_of_target(*of, treatment) for of, treatment in treatments.items())])
+    return _table([_HEAD_TREATMENT, *_rows_of_targets(treatments)])
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -74,7 +74,7 @@ def uplift_page(effects: Sequence[Effect], treatments: Treatments, name: str, ma
     """One HTML page that needs nothing else; also well-formed XML."""
     title = f"{_clean(name)}: did it help?"
     rules = _rows(_HEAD, [_row(effect) for effect in effects])
-    targets = _rows(_HEAD_TREATMENT, [_row_of_target(*of, treatment) for of, treatment in treatments.items()])
+    targets = _rows(_HEAD_TREATMENT, _rows_of_targets(treatments))
     return (
         '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
@@ -93,6 +93,11 @@ def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     names = "".join(f'<th scope="col">{_clean(cell)}</th>' for cell in head)
     body = "".join(f'<tr><th scope="row">{_clean(cells[0])}</th>{"".join(f"<td>{_clean(cell)}</td>" for cell in cells[1:])}</tr>' for cells in rows)
     return f"<table><thead><tr>{names}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _rows_of_targets(treatments: Treatments) -> list[tuple[str, ...]]:
+    """Of silence only where there are examples: not every shop has it scored."""
+    return [_row_of_target(*of, treatment) for of, treatment in treatments.items() if treatment.n or of[1] == "event"]
 
 
 def _row_of_target(target: str, cause: str, treatment: Treatment) -> tuple[str, ...]:
