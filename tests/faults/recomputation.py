@@ -80,12 +80,6 @@ class Recomputation:
         self._feed(expected, self._records, untrained)
         return [(user, orjson.loads(value)["score_id"]) for user, value in expected.scores]
 
-    def late(self) -> list[int]:
-        """The offsets of events that are older than one before them."""
-        batch, _ = decode([record.value for record in self._records], self._settings.events.names)
-        newest_ms = np.maximum.accumulate(np.where(batch.time_ms > self._now_ms, 0, batch.time_ms))  # what is from the future is no time to go by
-        return [self._records[position].offset for position in batch.position[batch.time_ms < newest_ms].tolist()]
-
     def follow(self, published: Sequence[Score], untrained: Versions) -> Expected:
         """Everything, with the models that `published` names. `published` must hold the identities that identities() gives."""
         expected, at, versions = Expected(self._pipeline()), 0, untrained

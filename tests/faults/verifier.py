@@ -20,7 +20,6 @@ from tests.faults.cards import Cards
 from tests.faults.readback import Found, Topic
 from tests.faults.recomputation import Expected, Recomputation, Score, Versions, memory, restored
 from worker.core.labels.examples import Example
-from worker.core.labels.tallies import Tally
 from worker.core.learning.snapshot import Snapshot
 from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
@@ -117,7 +116,6 @@ def _judge_content(verdict: Verdict, left: Left, settings: Settings, aged: bool)
     cards = Cards(settings, left.models, partial(verdict.add, "mislearned", 1), partial(verdict.add, "strange", 1))
     verdict.models = cards.published
     learnable: dict[str, list[list[bytes]]] = {target: [] for target in settings.targets}
-    late: set[tuple[int, int]] = set()
     for partition in sorted(left.events.records):
         records = left.events.records[partition]
         work = Recomputation(settings.core, settings.topics.events, partition, records, cards.of, time.time_ns() // 1_000_000, settings.plan)
@@ -130,7 +128,6 @@ def _judge_content(verdict: Verdict, left: Left, settings: Settings, aged: bool)
             verdict.notes.append(f"partition {partition}: not compared any further, as its scores are not those of its input")
             continue
         verdict.read, verdict.scores = verdict.read + expected.read, verdict.scores + len(expected.scores)
-        late |= {(partition, offset) for offset in work.late()}
         _judge_scores(verdict, expected, published, left.scores.records[partition], partition)
         _judge_letters(verdict, expected, left.deadletter.records[partition], partition)
         for kind, wanted in {"segments": expected.segments, "triggers": expected.triggers}.items():
@@ -143,7 +140,7 @@ def _judge_content(verdict: Verdict, left: Left, settings: Settings, aged: bool)
             learnable[target].append(examples)
     for number, target in enumerate(settings.targets):
         if not aged:
-            _judge_examples(verdict, learnable[target], left.examples.records.get(number, []), target, late)
+            _judge_examples(verdict, learnable[target], left.examples.records.get(number, []), target)
         _judge_learning(verdict, settings, target, number, left)
 
 
@@ -200,20 +197,18 @@ def _judge_letters(verdict: Verdict, expected: Expected, records: Sequence[Found
     _judge_counts(verdict, Counter(expected.letters), there, f"dead letters of partition {partition}")
 
 
-def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], records: Sequence[Found], target: str, late: Container[tuple[int, int]]) -> None:
+def _judge_examples(verdict: Verdict, expected: Sequence[Sequence[bytes]], records: Sequence[Found], target: str) -> None:
     verdict.examples += sum(map(len, expected))
     there = [record.value or b"" for record in records]
     _judge_counts(verdict, Counter(value for part in expected for value in part), Counter(there), f"examples of {target}")
-    # Of one user. Whose example comes first when several windows close in one turn is not promised, nor where those of a late event come, whose windows
-    # may have closed by then; learning follows the topic, whatever it is.
+    # Of one user. Whose example comes first when several windows close in one turn is not promised; learning follows the topic, whatever it is.
     place = {value: number for number, value in enumerate(there)}
     order: dict[str, list[tuple[int, str]]] = {}
     for number, part in enumerate(expected):
         for value in part:
             if value in place:
                 of = Example.decode(value)
-                if isinstance(of, Tally) or of.origin not in late:
-                    order.setdefault(f"{of.user} of part {number}", []).append((place[value], of.decision_id))
+                order.setdefault(f"{of.user} of part {number}", []).append((place[value], of.decision_id))
     told = {user: [f"{one} after {other}" for (at, one), (then, other) in pairwise(places) if at > then] for user, places in order.items()}
     wrong = [f"{first[0]}, {user}" for user, first in told.items() if first]
     verdict.add("disordered", len(wrong), f"examples of {target}: users {_some(wrong)}")

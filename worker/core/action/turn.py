@@ -25,7 +25,7 @@ from worker.core.action.crossings.latches import Users, flags_of, names_of
 from worker.core.action.crossings.lines import Lines
 from worker.core.action.plan import Plan
 from worker.core.action.portraits.fields import Moments
-from worker.core.action.portraits.moments import Turned, born, decided_ms, follow_events, of_scores, score_ids
+from worker.core.action.portraits.moments import Turned, born, follow_events, of_scores, score_ids
 from worker.core.action.records import Because, segment_record
 from worker.core.action.state import ActionState, Remembered, action_key
 from worker.core.profiles import layout as at
@@ -79,7 +79,7 @@ class Action:
         members = self._segments(out, turned, moments, users, new, profiles, labels)
         moments.segments = {name: (members >> number & 1).astype(np.bool_) for name, number in self._named}
         rules = users.follow(*self._rules.of(moments, len(scored.row)), state.rules_on[scored.row])
-        scene = Scene(turned, followed, moments, new, decided_ms(turned), profiles.user_of, labels, cards, self.absent)
+        scene = Scene(turned, followed, moments, new, turned.decided_ms, profiles.user_of, labels, cards, self.absent)
         crossed = rules.on & ~rules.before & ~self._unheard_of(turned, users, new)
         decided = self.crossings.of_turn(crossed, scene)
         out.triggers, out.outcomes = decided.records, decided.outcomes

@@ -52,6 +52,17 @@ class Scored:
     level: tuple[float, ...]  # of each target: what p has of level.Level, in log-odds, at events
 
 
+def decided_ms(scored: Scored, sources: Ints, reached: Ints, start_ms: int) -> Ints:
+    """When each of n scores was known: at the watermark of its event, or at its mark in silence, and never before a score in front of it.
+
+    `sources` (n): of each score its event, -1 in silence; `reached` is the watermark at each event, `start_ms` that before the turn.
+    """
+    known = np.where(sources >= 0, reached[sources] if len(reached) else 0, scored.time_ms)
+    if len(known):
+        known[0] = max(int(known[0]), start_ms)
+    return np.maximum.accumulate(known)
+
+
 class Decisions:
     """A table of pending decisions with free places used again; `serial` tells a place's decisions apart."""
 
@@ -72,6 +83,9 @@ class Decisions:
         self.mark = np.zeros(capacity, dtype=np.int64)
         self.draw = np.zeros(capacity)
         self.final_ms = np.zeros(capacity, dtype=np.int64)
+        self.known_ms = np.zeros(
+            capacity, dtype=np.int64
+        )  # in silence: when it was known; matters for those whose windows had closed by then, and is not written
         self.weight = np.zeros(capacity)
         self.serial = np.zeros(capacity, dtype=np.int64)  # 0 = a free place
         self.model = np.zeros(capacity, dtype=np.int64)
@@ -96,6 +110,7 @@ class Decisions:
             "mark",
             "draw",
             "final_ms",
+            "known_ms",
             "weight",
             "serial",
             "model",
@@ -132,6 +147,7 @@ class Decisions:
         self.bins[places], self.raw[places], self.p[places], self.model[places] = scored.bins[index], scored.raw[index], scored.p[index], model
         self.outcome[places] = np.where(decides, UNKNOWN, DONE)
         self.announced[places], self.seen[places], self.level[places] = 0, 0, scored.level
+        self.known_ms[places] = 0
         self.serial[places] = np.arange(self._serials + 1, self._serials + 1 + len(index))
         self._serials += len(index)
         self.written[places] = False
@@ -179,14 +195,16 @@ class Decisions:
             self.candidate_of[r] = place
         return places
 
-    def draw_silent(self, scored: Scored, silent: Ints, share: float, seed: int, decides: Flags) -> Ints:
-        """Make each silent score at `silent` a decision with the chance `share`; returns the places of new decisions."""
+    def draw_silent(self, scored: Scored, silent: Ints, known_ms: Ints, share: float, seed: int, decides: Flags) -> Ints:
+        """Make each silent score at `silent` a decision with the chance `share`; returns the places of new decisions. `known_ms`: of all scores, when."""
         if not len(silent):
             return silent
         draw = draws(scored.offset[silent] * 256 + scored.mark[silent] + 1, seed + 1)
         drawn = draw < share
         index = silent[drawn]
-        return self.add(scored, index, draw[drawn], scored.time_ms[index], 1.0 / share, decides)
+        places = self.add(scored, index, draw[drawn], scored.time_ms[index], 1.0 / share, decides)
+        self.known_ms[places] = known_ms[index]
+        return places
 
     def restore(self, rows: Ints, models: Sequence[tuple[str, ...]], fields: Mapping[str, NDArray[Any]]) -> Ints:
         """Take n pending decisions of users in these profile rows, with their models and all columns else; returns their places."""
@@ -199,6 +217,7 @@ class Decisions:
         self.models = list(known)
         for name, values in fields.items():
             getattr(self, name)[places] = values
+        self.known_ms[places] = 0
         self.serial[places] = np.arange(self._serials + 1, self._serials + 1 + len(places))
         self._serials += len(places)
         self.written[places] = True

@@ -114,9 +114,13 @@ class Outcomes:
         return settled
 
     def _in_order(self, decisions: Decisions, key: Ints) -> Ints:
-        """By the end of waiting, then by the event that the decision stands for: an order that survives a restore, which gives places anew."""
+        """By when the outcome was known, the end of waiting, then by the event that the decision stands for: whatever the cut.
+
+        It is known at the end of waiting, but for what a late event brought when that was over. A restore gives places anew, and the order survives it.
+        """
         place, target = key // len(self.settings), key % len(self.settings)
-        return key[np.lexsort((target, decisions.mark[place], decisions.offset[place], self.ends(decisions, place, target)))]
+        ends = self.ends(decisions, place, target)
+        return key[np.lexsort((target, decisions.mark[place], decisions.offset[place], ends, np.maximum(ends, decisions.known_ms[place])))]
 
     def _look(self, decisions: Decisions, history: History, overlaps: Overlaps, place: Ints, target: Ints) -> None:
         opens = decisions.time_ms[place] + self.delay[target]

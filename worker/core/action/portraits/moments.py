@@ -35,8 +35,8 @@ class Turned:
     sources: Ints  # of each score its event, -1 in silence
     silent: Silent
     chances: Chances
-    start_ms: int  # the watermark before the turn, and after it
-    end_ms: int
+    decided_ms: Ints  # when each score was known
+    end_ms: int  # the watermark after the turn
 
 
 @dataclass(slots=True)
@@ -103,14 +103,6 @@ def of_instants(rows: Ints, time_ms: Ints, turned: Turned, followed: Followed, c
     own[known] = followed.states[turned.applied.state_of_event[latest[known]]]
     p, lift = _published(turned.chances(states, time_ms), cards, absent)
     return Moments(time_ms, lambda column: states[column], lambda column: own[:, column], p, lift, cards.warming_up)
-
-
-def decided_ms(turned: Turned) -> Ints:
-    """When each score was known: decisions of a partition never go back in time."""
-    known = np.where(turned.sources >= 0, turned.reached[turned.sources] if len(turned.reached) else 0, turned.scored.time_ms)
-    if len(known):
-        known[0] = max(int(known[0]), turned.start_ms)
-    return np.maximum.accumulate(known)
 
 
 def born(turned: Turned, profile: Callable[[int], Floats]) -> NDArray[np.bool_]:
