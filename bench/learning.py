@@ -16,7 +16,7 @@ from worker.core.scoring.scorecard import Scorecards
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.core.settings import CoreSettings
 from worker.demo.shop import Shop, ShopSettings
-from worker.service.replay import Replay
+from worker.service.reprocessing.replay import Replay
 
 EVENTS = 100_000
 

@@ -26,7 +26,6 @@ from worker.core.learning.drift import PIECE_MS
 from worker.core.learning.window import Window
 from worker.core.scoring.slots import SLOTS
 from worker.log.embedded import EmbeddedLog
-from worker.service import trainer
 from worker.service.assembly import build_loop
 from worker.service.clock import SystemClock
 from worker.service.loop import Loop, Stop
@@ -39,6 +38,7 @@ from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.monitor import RECENT, SAMPLE
 from worker.service.telemetry.scoring_metrics import REPORT_EVERY_S
 from worker.service.topics import create_topics
+from worker.service.training import trainer
 from worker.service.watch import Watch
 from worker.settings import ServiceSettings, Settings
 

@@ -8,7 +8,7 @@ from bench.uplift_report import CONFIGURATION, CONVERSION, RULES, Shop
 from worker.configuration import load
 from worker.core.uplift.effects import Effect
 from worker.log.embedded import EmbeddedLog
-from worker.service.uplift import effects
+from worker.service.queries.uplift import effects
 
 
 def lived(folder: Path) -> list[Effect]:

@@ -225,6 +225,6 @@ def test_without_any_configured_it_says_where_they_belong(command: Command, tmp_
 
 
 def test_identifiers_are_hashed_without_blanks_and_in_small_letters() -> None:
-    from worker.service.audience import Audience
+    from worker.service.queries.audience import Audience
 
     assert Audience(frozenset({" Anna@Example.com\n"}), 1).hashes == [sha256(b"anna@example.com").hexdigest()]

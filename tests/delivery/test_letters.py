@@ -15,7 +15,7 @@ from worker.delivery.reading.letters import MEANINGS, REASONS
 from worker.delivery.reading.queue import Fate
 from worker.log.contract import Message
 from worker.service.clock import SystemClock
-from worker.service.deadletters import Wanted, group_of, replay, summarize
+from worker.service.reprocessing.deadletters import Wanted, group_of, replay, summarize
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,7 +8,7 @@ from tests.faults.readback import Topic
 from tests.faults.recomputation import Versions
 from worker.core.learning.snapshot import Snapshot
 from worker.core.scoring.scorecard import Scorecard, Scorecards
-from worker.service.models import untrained
+from worker.service.scoring.models import untrained
 from worker.settings import Settings
 
 

@@ -18,7 +18,8 @@ import confluent_kafka
 
 from worker.log.kafka.kafka_python import publisher as kafka_python_publisher
 from worker.log.kafka.turns import KafkaTurns
-from worker.service import scorer, trainer
+from worker.service.scoring import scorer
+from worker.service.training import trainer
 
 STEPS = (
     "after poll",

@@ -11,7 +11,7 @@ from typing import Any
 from worker.log.embedded.turns import EmbeddedTurns
 from worker.log.kafka.turns import KafkaTurns
 from worker.service.privacy.erasures import Erasures
-from worker.service.scorer import Scorer
+from worker.service.scoring.scorer import Scorer
 
 _open: list[Erasures] = []  # those whose turn has carried something out
 

@@ -19,9 +19,10 @@ from worker.log.kafka.client import Membership
 from worker.log.kafka.kafka_python.publisher import KafkaPythonPublisher
 from worker.log.kafka.librdkafka.publisher import LibrdkafkaPublisher
 from worker.log.kafka.turns import KafkaTurns
-from worker.service import scorer, trainer
 from worker.service.clock import SystemClock
-from worker.service.restore import restored_pipeline
+from worker.service.scoring import scorer
+from worker.service.scoring.restore import restored_pipeline
+from worker.service.training import trainer
 
 HOURS_MS = (0, -3_600_000, -7 * 3_600_000, 3_600_000)
 PUBLISHERS: tuple[Any, ...] = (KafkaPythonPublisher, LibrdkafkaPublisher)

@@ -15,7 +15,7 @@ from worker.core.pipeline import Pipeline
 from worker.core.scoring.scorecard import Scorecards
 from worker.demo.shop import Shop, ShopSettings
 from worker.log.embedded import EmbeddedLog
-from worker.service.models import untrained
+from worker.service.scoring.models import untrained
 
 __all__ = ["chance", "shopkeeper"]  # fixtures
 DEATHS = 6

@@ -32,7 +32,7 @@ from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.demo.shop import Shop, ShopSettings
 from worker.log.contract import Record
 from worker.log.embedded import EmbeddedLog
-from worker.service.models import untrained
+from worker.service.scoring.models import untrained
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120.0  # only reached when something is broken

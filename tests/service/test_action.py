@@ -14,7 +14,7 @@ from worker.core.pipeline import Pipeline
 from worker.core.scoring.scorecard import Scorecards
 from worker.log.errors import Fenced, LogFull
 from worker.log.partitioner import partition_of
-from worker.service.models import untrained
+from worker.service.scoring.models import untrained
 from worker.service.topics import TopicsDiffer, create_topics
 from worker.settings import Settings
 

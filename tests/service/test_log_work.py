@@ -15,7 +15,7 @@ from worker.log.contract import Message, Topic
 from worker.log.embedded import EmbeddedLog
 from worker.log.errors import LogFull, LogMissing
 from worker.service.housekeeping import Housekeeping
-from worker.service.scores import latest_score, latest_scores
+from worker.service.queries.scores import latest_score, latest_scores
 from worker.service.sender import AT_ONCE, send_lines
 from worker.service.topics import TopicsDiffer, create_topics, full_name, open_existing, open_log
 
@@ -102,7 +102,7 @@ def test_latest_scores_are_those_that_reading_everything_finds(writes: list[str]
     for number, user in enumerate(writes):
         log.append("s", [Message(b"%d" % number, user.encode(), partition=ord(user) % 3)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("worker.service.scores.FIRST_WINDOW", window)
+        patch.setattr("worker.service.queries.scores.FIRST_WINDOW", window)
         newest = {user: b"%d" % number for number, user in enumerate(writes)}
         assert {(record.key or b"").decode(): record.value for record in latest_scores(log, "s")} == newest
         for user in "abcdefgh":

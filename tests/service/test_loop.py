@@ -10,7 +10,7 @@ import pytest
 from tests.service.bench import Bench, FaultyTurns, settings_of, shop_lines
 from worker.log.contract import Polled
 from worker.service.loop import WAIT_S
-from worker.service.trainer import Trainers
+from worker.service.training.trainer import Trainers
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -13,7 +13,7 @@ from worker.commands.errors import guarded
 from worker.core.privacy.requests import Request, RequestRefused
 from worker.delivery.reading.trigger import TriggerUnreadable, read_trigger
 from worker.log.contract import Message, Topic
-from worker.service.restore import StateUnusable, restored_pipeline
+from worker.service.scoring.restore import StateUnusable, restored_pipeline
 
 ANNA = "anna-4711"
 SETTINGS = settings_of(segments={"browsers": {"when": "sessions >= 1"}})

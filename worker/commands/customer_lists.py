@@ -15,10 +15,10 @@ import orjson
 
 from worker.commands.replay_files import output
 from worker.errors import ClickscoreError
-from worker.service.audience import Audience
 from worker.service.identifiers.joining import CustomerList, customer_list
 from worker.service.identifiers.platforms import Platform
 from worker.service.identifiers.reading import IdentifierFile
+from worker.service.queries.audience import Audience
 
 
 @dataclass(frozen=True, slots=True)

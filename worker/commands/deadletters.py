@@ -14,7 +14,7 @@ from worker.commands.log_options import BootstrapOption, EmbeddedOption, log_fla
 
 if TYPE_CHECKING:
     from worker.log.contract import Record
-    from worker.service.deadletters import Summary, Wanted
+    from worker.service.reprocessing.deadletters import Summary, Wanted
 
 SHOWN, WIDTH = 20, 160
 
@@ -44,7 +44,7 @@ def list_letters(
 ) -> None:
     """Say how many dead letters there are of each reason, with an example, and show the last of them."""
     from worker.configuration import load
-    from worker.service.deadletters import summarize
+    from worker.service.reprocessing.deadletters import summarize
     from worker.service.topics import open_existing
 
     settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
@@ -79,8 +79,8 @@ def replay(
     """
     from worker.configuration import load
     from worker.service.clock import SystemClock
-    from worker.service.deadletters import replay as replayed_letters
-    from worker.service.deadletters import summarize
+    from worker.service.reprocessing.deadletters import replay as replayed_letters
+    from worker.service.reprocessing.deadletters import summarize
     from worker.service.topics import open_existing, place
 
     settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
@@ -107,7 +107,7 @@ def replay(
 
 def _wanted(reason: str, since: str | None) -> Wanted:
     from worker.service.clock import SystemClock
-    from worker.service.deadletters import Wanted
+    from worker.service.reprocessing.deadletters import Wanted
     from worker.views.moments import moment_ms
 
     try:
@@ -143,7 +143,7 @@ def _counted(reasons: dict[str, int]) -> str:
 
 def _fields(letter: Record, replayed: bool) -> dict[str, Any]:
     from worker.core.events.deadletters import MESSAGE, OFFSET, PARTITION, TOPIC
-    from worker.service.deadletters import reason_of, replays_of
+    from worker.service.reprocessing.deadletters import reason_of, replays_of
 
     headers = {name: content.decode("utf-8", "replace") for name, content in letter.headers}
     return {

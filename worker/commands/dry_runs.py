@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from worker.core.pipeline import Turn
-    from worker.service.dry_run import DryRun
+    from worker.service.reprocessing.dry_run import DryRun
     from worker.settings import Settings
 
 
 def planned(settings: Settings, table: str) -> DryRun:
     """A dry run of what is configured. Raises ConfigurationError where nothing is in `table`, "segments" or "triggers"."""
-    from worker.service.dry_run import DryRun
+    from worker.service.reprocessing.dry_run import DryRun
 
     require(settings, table)
     assert settings.plan is not None, "what is configured makes a plan"

@@ -28,7 +28,7 @@ def explain(
     """Explain a user's latest score: the chances, and what speaks for and against them."""
     from worker.configuration import load
     from worker.errors import ClickscoreError
-    from worker.service.scores import latest_score
+    from worker.service.queries.scores import latest_score
     from worker.service.topics import open_existing, place
     from worker.views.score_words import parsed
 

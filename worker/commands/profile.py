@@ -26,7 +26,7 @@ def profile(
     import orjson
 
     from worker.configuration import load
-    from worker.service.portrait import read_portrait
+    from worker.service.queries.portrait import read_portrait
     from worker.service.topics import open_existing
     from worker.views.action_words import portrait_lines
 

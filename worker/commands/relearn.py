@@ -13,7 +13,7 @@ from worker.commands.config import ConfigOption, SetOption
 from worker.commands.log_options import BootstrapOption, EmbeddedOption, log_flags
 
 if TYPE_CHECKING:
-    from worker.service.relearning import Relearning
+    from worker.service.reprocessing.relearning import Relearning
 
 
 def relearn(
@@ -32,7 +32,7 @@ def relearn(
     from worker.configuration import load
     from worker.core.settings import duration_ms
     from worker.service.clock import SystemClock
-    from worker.service.relearning import hand_over, relearn, taken_over
+    from worker.service.reprocessing.relearning import hand_over, relearn, taken_over
     from worker.service.topics import open_existing
 
     settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings

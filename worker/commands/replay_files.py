@@ -15,7 +15,7 @@ import orjson
 from worker.errors import ClickscoreError
 from worker.files import open_events
 from worker.service.memory import collect_rarely
-from worker.service.replay import Replay
+from worker.service.reprocessing.replay import Replay
 from worker.settings import Settings
 from worker.views.file_progress import FileProgress
 from worker.views.replay_summary import replay_report, summary_lines

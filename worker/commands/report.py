@@ -29,9 +29,9 @@ def report(
     from worker import __version__
     from worker.commands.replay_files import refusing
     from worker.configuration import load
+    from worker.service.queries.treatment import treatments
+    from worker.service.queries.uplift import effects
     from worker.service.topics import open_existing, place
-    from worker.service.treatment import treatments
-    from worker.service.uplift import effects
     from worker.views.uplift import treatment_lines, treatment_record, uplift_lines, uplift_page, uplift_record
 
     settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings

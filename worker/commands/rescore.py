@@ -17,8 +17,8 @@ from worker.commands.log_options import BootstrapOption, EmbeddedOption, log_fla
 
 if TYPE_CHECKING:
     from worker.log.contract import Log
-    from worker.service.first_scores import Span
-    from worker.service.rescore import Outcome, Scored
+    from worker.service.reprocessing.first_scores import Span
+    from worker.service.reprocessing.rescore import Outcome, Scored
     from worker.settings import Settings
 
 TOPIC, AT_ONCE = "clickscore.rescores", 2_000
@@ -44,7 +44,7 @@ def rescore(
     models of then are still there; what is still there of the first scores is compared, and the exit code is 1 when any differs.
     """
     from worker.configuration import load
-    from worker.service.rescore import Rescore
+    from worker.service.reprocessing.rescore import Rescore
     from worker.service.topics import open_existing
 
     settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings
@@ -66,7 +66,7 @@ def rescore(
 
 def _span(start: str, end: str | None) -> Span:
     from worker.service.clock import SystemClock
-    from worker.service.first_scores import Span
+    from worker.service.reprocessing.first_scores import Span
     from worker.views.moments import moment_ms
 
     by_offset = [text.strip().isdigit() for text in (start, end) if text is not None]

@@ -28,7 +28,7 @@ def _segments() -> None:
 @segments.command(name="list")
 def list_(embedded: EmbeddedOption = None, bootstrap: BootstrapOption = None, config: ConfigOption = None, assignments: SetOption = None) -> None:
     """List the configured segments, with how many users are in each and its condition."""
-    from worker.service.audience import memberships
+    from worker.service.queries.audience import memberships
     from worker.service.topics import open_existing
 
     settings = _settings(embedded, bootstrap, config, assignments)
@@ -55,7 +55,7 @@ def members(
     """Print the ids of a segment's members, one a line."""
     import orjson
 
-    from worker.service.audience import members_of
+    from worker.service.queries.audience import members_of
     from worker.service.topics import open_existing
 
     settings = _settings(embedded, bootstrap, config, assignments, segment)
@@ -117,7 +117,7 @@ def export(
     platforms match when user ids are e-mail addresses.
     """
     from worker.commands.customer_lists import customers, members_alone, write_list
-    from worker.service.audience import audience_of
+    from worker.service.queries.audience import audience_of
     from worker.service.topics import open_existing
 
     if (identifiers is None) != (platform is None):

@@ -28,7 +28,7 @@ def top(
     """List the users likeliest to buy, to leave, or whatever the target says, each with the strongest reason."""
     from worker.configuration import load
     from worker.errors import ClickscoreError
-    from worker.service.scores import latest_scores
+    from worker.service.queries.scores import latest_scores
     from worker.service.topics import open_existing, place
 
     settings = load(config, assignments or (), log_flags(embedded, bootstrap)).settings

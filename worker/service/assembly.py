@@ -14,16 +14,16 @@ from worker.service.clock import Clock, SystemClock
 from worker.service.housekeeping import Housekeeping
 from worker.service.loop import Deliveries, Loop, Stop
 from worker.service.memory import collect_rarely
-from worker.service.models import Models
 from worker.service.patience import Patience
 from worker.service.privacy.erasures import Erasures
 from worker.service.privacy.sweeping import sweep
-from worker.service.scorer import Scorer
+from worker.service.scoring.models import Models
+from worker.service.scoring.scorer import Scorer
 from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.logging import open_logger
 from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import open_log, place
-from worker.service.trainer import Trainers
+from worker.service.training.trainer import Trainers
 from worker.service.watch import Watch
 from worker.settings import Settings
 

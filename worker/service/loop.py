@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Protocol
 
 from worker.service.clock import Clock
-from worker.service.scorer import Scorer
+from worker.service.scoring.scorer import Scorer
 from worker.service.telemetry.happenings import Happenings
-from worker.service.trainer import Trainers
+from worker.service.training.trainer import Trainers
 
 WAIT_S = 0.2  # for input, while there is nothing to do; also how long a signal may go unnoticed
 LEARN_AT_LEAST_S, LEARN_SHARE = 0.02, 0.5

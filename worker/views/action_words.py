@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from worker.service.dry_run import DryRun
+from worker.service.reprocessing.dry_run import DryRun
 from worker.views.figures import MISSING, count, day, lift, moment, percent, printable
 
 

@@ -13,7 +13,7 @@ from worker.core.scoring.bin_names import bin_name, value_names
 from worker.core.scoring.scorecard import Scorecard
 from worker.core.scoring.slots import BINS_PER_CAUSE
 from worker.core.settings import TargetSettings
-from worker.service.replay import Judged, Replay
+from worker.service.reprocessing.replay import Judged, Replay
 from worker.views import figures
 from worker.views.report_data import Report, TargetReport
 

@@ -22,11 +22,11 @@ from worker.core.learning.evaluation import Evaluation
 from worker.core.learning.window import columns_of, matured
 from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull
+from worker.service.queries.treatment import treatments
+from worker.service.queries.uplift import effects
 from worker.service.telemetry import monitor
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.specification import ARMS, BY_NAME, KNOWN, LABELS, METRICS, PREFIX
-from worker.service.treatment import treatments
-from worker.service.uplift import effects
 from worker.settings import Settings
 
 ACTION: dict[str, Any] = {

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from worker.service.clock import Clock
+from worker.service.queries.uplift import totals_of
 from worker.service.telemetry.committed import Committed
 from worker.service.telemetry.metrics import Metrics
 from worker.service.telemetry.monitor import Monitor
 from worker.service.telemetry.specification import KNOWN
-from worker.service.uplift import totals_of
 
 if TYPE_CHECKING:
     from worker.core.pipeline import Pipeline

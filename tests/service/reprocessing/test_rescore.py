@@ -14,10 +14,10 @@ from worker.log.contract import Log, Message, Topic
 from worker.log.embedded import EmbeddedLog
 from worker.service.assembly import build_loop
 from worker.service.clock import SystemClock
-from worker.service.first_scores import RescoreRefused, Span
 from worker.service.loop import Stop
-from worker.service.replay import Replay
-from worker.service.rescore import Rescore
+from worker.service.reprocessing.first_scores import RescoreRefused, Span
+from worker.service.reprocessing.replay import Replay
+from worker.service.reprocessing.rescore import Rescore
 from worker.service.sender import send_lines
 from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.logging import open_logger

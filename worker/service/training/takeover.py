@@ -17,10 +17,10 @@ from worker.core.learning.relearned import HEADER, Relearned, relearned_key
 from worker.core.learning.snapshot import SnapshotError
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log, Record
-from worker.service.models import LOOK_BACK, usable
 from worker.service.patience import Patience
-from worker.service.target_examples import TargetExamples
+from worker.service.scoring.models import LOOK_BACK, usable
 from worker.service.telemetry.happenings import Happenings
+from worker.service.training.target_examples import TargetExamples
 from worker.settings import Settings
 
 if TYPE_CHECKING:

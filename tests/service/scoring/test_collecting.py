@@ -8,7 +8,7 @@ import pytest
 
 from tests.service.bench import Clock, settings_of
 from worker.log.contract import Polled, Record, TopicPartition
-from worker.service.collecting import ROUND_TRIP_S, collect
+from worker.service.scoring.collecting import ROUND_TRIP_S, collect
 
 EVENTS = TopicPartition("events", 0)
 

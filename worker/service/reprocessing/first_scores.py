@@ -14,7 +14,7 @@ from worker.core.scoring.scorecard import Scorecard, Scorecards
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.errors import ClickscoreError
 from worker.log.contract import Log
-from worker.service.models import untrained
+from worker.service.scoring.models import untrained
 from worker.settings import Settings
 
 Versions = tuple[str, ...]  # of the models of all targets, in the order of the settings

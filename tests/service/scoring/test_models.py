@@ -11,8 +11,8 @@ from tests.service.bench import Bench, FaultyLog, settings_of, shop_lines
 from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message, Record
-from worker.service.models import LOOK_BACK, Models, latest_of, untrained
 from worker.service.patience import Patience
+from worker.service.scoring.models import LOOK_BACK, Models, latest_of, untrained
 
 SETTINGS = settings_of()
 

@@ -24,9 +24,9 @@ from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message, Record, Topic
 from worker.log.errors import Fenced
 from worker.service.loop import Loop
-from worker.service.models import Models
-from worker.service.relearning import ReceiptsNotOurs, Relearning, hand_over, relearn, taken_over
-from worker.service.takeover import Coming, TakeOver
+from worker.service.reprocessing.relearning import ReceiptsNotOurs, Relearning, hand_over, relearn, taken_over
+from worker.service.scoring.models import Models
+from worker.service.training.takeover import Coming, TakeOver
 
 KEY = "0123456789abcdef0123456789abcdef"
 TARGETS = ("purchase", "intent", "churn")
@@ -183,8 +183,8 @@ STEPS: dict[str, dict[str, list[Exception | None]]] = {
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_trainer_that_dies_on_the_way_leaves_the_taking_over_to_the_next(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.service.trainer.AT_ONCE", 20)
-    monkeypatch.setattr("worker.service.takeover.AT_ONCE", 30)
+    monkeypatch.setattr("worker.service.training.trainer.AT_ONCE", 20)
+    monkeypatch.setattr("worker.service.training.takeover.AT_ONCE", 30)
     bench = trained()
     scored(bench, LINES[len(LINES) // 2 :])
     handed(bench)
@@ -204,8 +204,8 @@ def test_a_trainer_that_dies_on_the_way_leaves_the_taking_over_to_the_next(step:
 
 
 def test_a_trainer_that_dies_as_it_brings_the_model_up_has_published_nothing_since_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.service.trainer.AT_ONCE", 20)
-    monkeypatch.setattr("worker.service.takeover.AT_ONCE", 5)
+    monkeypatch.setattr("worker.service.training.trainer.AT_ONCE", 20)
+    monkeypatch.setattr("worker.service.training.takeover.AT_ONCE", 5)
     bench = trained()
     scored(bench, LINES[len(LINES) // 2 :])
     handed(bench)
@@ -228,8 +228,8 @@ def test_a_trainer_that_dies_as_it_brings_the_model_up_has_published_nothing_sin
 
 @pytest.mark.parametrize("at_once", [1, 7])
 def test_examples_that_come_behind_the_mark_are_learned_once(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.service.trainer.AT_ONCE", 20)
-    monkeypatch.setattr("worker.service.takeover.AT_ONCE", at_once)
+    monkeypatch.setattr("worker.service.training.trainer.AT_ONCE", 20)
+    monkeypatch.setattr("worker.service.training.takeover.AT_ONCE", at_once)
     bench, third = trained(), len(LINES) // 6
     scored(bench, LINES[3 * third : 4 * third])
     handed(bench)

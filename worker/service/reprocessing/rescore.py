@@ -21,7 +21,7 @@ from worker.core.events.decoding import decode
 from worker.core.pipeline import Pipeline, Turn
 from worker.core.scoring.scorecard import Scorecards
 from worker.log.contract import Log, Record
-from worker.service.first_scores import Chooser, FirstScores, KeptModels, RescoreRefused, Said, Span, Versions, digest
+from worker.service.reprocessing.first_scores import Chooser, FirstScores, KeptModels, RescoreRefused, Said, Span, Versions, digest
 from worker.service.topics import place
 from worker.settings import Settings
 

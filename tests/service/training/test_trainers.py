@@ -15,7 +15,7 @@ from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message, TopicPartition
 from worker.log.errors import Fenced, LogFull, MemberReplaced
-from worker.service.trainer import JUDGED_EVERY_S
+from worker.service.training.trainer import JUDGED_EVERY_S
 
 LINES = shop_lines()
 TARGETS = ("purchase", "intent", "churn")
@@ -90,7 +90,7 @@ def test_the_end_publishes_what_was_learned() -> None:
 
 @pytest.mark.parametrize("every", [20, 45])
 def test_trainers_that_die_between_snapshots_learn_each_example_once(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.service.trainer.AT_ONCE", 13)
+    monkeypatch.setattr("worker.service.training.trainer.AT_ONCE", 13)
     bench = with_examples(snapshot_examples=every)
     for polls in (3, 19, 24, 14, 12):
         bench.faults["examples poll"] = [None] * polls + [Killed()]
@@ -159,7 +159,7 @@ def test_a_trainer_whose_name_was_taken_stops() -> None:
 
 
 def test_learning_ends_its_turn_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.service.trainer.AT_ONCE", 10)
+    monkeypatch.setattr("worker.service.training.trainer.AT_ONCE", 10)
     bench = with_examples()
     loop = bench.loop()
     clock = bench.clock

@@ -9,7 +9,7 @@ import pytest
 from tests.service.bench import Bench, settings_of
 from worker.log.contract import Message, Topic
 from worker.log.embedded import EmbeddedLog
-from worker.service.restore import StateUnusable, restored_pipeline
+from worker.service.scoring.restore import StateUnusable, restored_pipeline
 
 
 @pytest.mark.parametrize(

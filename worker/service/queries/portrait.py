@@ -15,7 +15,7 @@ from worker.core.action.state import read as read_action
 from worker.core.state.changelog import Restored, StateRefused
 from worker.errors import ClickscoreError
 from worker.log.contract import Log
-from worker.service.scores import latest_score
+from worker.service.queries.scores import latest_score
 from worker.service.topics import place
 from worker.settings import SCORE_KEYS, Settings
 

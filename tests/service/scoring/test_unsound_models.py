@@ -12,8 +12,8 @@ from worker.core.learning.snapshot import Snapshot, SnapshotError
 from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message
-from worker.service.models import LATEST, Models
 from worker.service.patience import Patience
+from worker.service.scoring.models import LATEST, Models
 
 TOPIC = "clickscore.models"
 

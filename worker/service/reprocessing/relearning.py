@@ -26,9 +26,9 @@ from worker.errors import ClickscoreError
 from worker.log.contract import Log, Message, Record
 from worker.service.assembly import trainer_group
 from worker.service.clock import Clock
-from worker.service.models import latest_of, usable
-from worker.service.target_examples import TargetExamples
+from worker.service.scoring.models import latest_of, usable
 from worker.service.topics import place, target_partitions
+from worker.service.training.target_examples import TargetExamples
 from worker.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from worker.core.events.deadletters import REASON, dead_letter
 from worker.log.contract import Log, Message, Record
 from worker.log.embedded import EmbeddedLog
 from worker.service.clock import SystemClock
-from worker.service.deadletters import MOST_REPLAYS, RECEIPT, REPLAYS, ReplayTaken, Wanted, group_of, replay, summarize
+from worker.service.reprocessing.deadletters import MOST_REPLAYS, RECEIPT, REPLAYS, ReplayTaken, Wanted, group_of, replay, summarize
 from worker.service.topics import connect, create_topics
 from worker.settings import Settings
 
@@ -119,7 +119,7 @@ def test_older_letters_are_left_for_later(post: Post) -> None:
 
 
 def test_of_two_at_once_the_second_goes_on_where_the_first_was(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.service.deadletters.AT_ONCE", 2)
+    monkeypatch.setattr("worker.service.reprocessing.deadletters.AT_ONCE", 2)
     for number in range(9):
         post.die(number % 2, number, "a", b"%d" % number)
     first = replay(post.log, post.settings, Wanted(), SystemClock())
@@ -133,7 +133,7 @@ def test_of_two_at_once_the_second_goes_on_where_the_first_was(post: Post, monke
 
 def test_a_receipt_that_another_replay_has_written_meanwhile_counts(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     """The position does not tell of it: an older letter, left out by the other, holds it back."""
-    monkeypatch.setattr("worker.service.deadletters.AT_ONCE", 1)
+    monkeypatch.setattr("worker.service.reprocessing.deadletters.AT_ONCE", 1)
     for number, reason in enumerate(["a", "b", "a", "b", "b"]):
         post.die(0, number, reason, b"%d" % number)
     first = replay(post.log, post.settings, Wanted(), SystemClock())
@@ -148,7 +148,7 @@ def test_a_receipt_that_another_replay_has_written_meanwhile_counts(post: Post, 
 def test_a_transaction_is_whole_letters_receipt_and_position(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever dies before the commit has done nothing."""
     post.die(0, 1, "a")
-    monkeypatch.setattr("worker.service.deadletters._Replay._commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("worker.service.reprocessing.deadletters._Replay._commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         post.replay()
     assert (post.input(), len(post.in_letters())) == ([], 1)

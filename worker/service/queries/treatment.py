@@ -6,8 +6,8 @@ from worker.core.labels.examples import CAUSES
 from worker.core.learning.treatment import Treatment, TreatmentWindow
 from worker.core.learning.window import Facts, columns_of, matured
 from worker.log.contract import Log
-from worker.service.target_examples import TargetExamples
 from worker.service.topics import target_partitions
+from worker.service.training.target_examples import TargetExamples
 from worker.settings import Settings
 
 LOOKED_AT = 100_000  # latest records of a target's examples

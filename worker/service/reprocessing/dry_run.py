@@ -16,7 +16,7 @@ import orjson
 from worker.core.action.plan import Plan
 from worker.core.pipeline import Turn
 from worker.core.settings import CoreSettings
-from worker.service.replay import Replay
+from worker.service.reprocessing.replay import Replay
 
 
 @dataclass(slots=True)

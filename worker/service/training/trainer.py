@@ -20,12 +20,12 @@ from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
-from worker.service.models import latest_of, usable
 from worker.service.patience import Patience
-from worker.service.takeover import Coming, TakeOver
-from worker.service.target_examples import FollowedReceipts, TargetExamples
+from worker.service.scoring.models import latest_of, usable
 from worker.service.telemetry.happenings import Happenings
 from worker.service.topics import target_partitions
+from worker.service.training.takeover import Coming, TakeOver
+from worker.service.training.target_examples import FollowedReceipts, TargetExamples
 from worker.settings import Settings
 
 if TYPE_CHECKING:

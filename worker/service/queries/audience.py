@@ -14,7 +14,7 @@ from worker.core.action.state import interests_of
 from worker.core.action.state import read as read_action
 from worker.log.contract import Log
 from worker.service.identifiers.platforms import hashed
-from worker.service.scores import latest_scores
+from worker.service.queries.scores import latest_scores
 from worker.settings import Settings
 
 

@@ -24,11 +24,11 @@ from worker.core.scoring.scorecard import Scorecards
 from worker.log.contract import Headers, Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
-from worker.service.collecting import collect
-from worker.service.models import Models
 from worker.service.patience import Patience
 from worker.service.privacy.erasures import Erasures
-from worker.service.restore import restored_pipeline
+from worker.service.scoring.collecting import collect
+from worker.service.scoring.models import Models
+from worker.service.scoring.restore import restored_pipeline
 from worker.service.telemetry.committed import Committed
 from worker.service.telemetry.happenings import Happenings
 from worker.service.telemetry.trace import context_of, trace_contexts

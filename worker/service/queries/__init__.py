@@ -1,0 +1,1 @@
+"""What is asked of a log from outside: scores, portraits, audiences, whether rules helped."""

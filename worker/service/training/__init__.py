@@ -1,0 +1,1 @@
+"""The trainers: examples into models."""
