@@ -70,7 +70,8 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 def create(bootstrap: str, topic: str, partitions: int = 1, configs: Mapping[str, str] | None = None) -> None:
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(configs or {})}})
+    described = {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": dict(configs or {})}}
+    admin.create_topics(described, wait_for_metadata=True)  # the controller answers before the broker knows of it
     admin.close()
 
 

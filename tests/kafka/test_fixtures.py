@@ -22,7 +22,7 @@ def test_a_record_goes_to_the_broker_and_back(bootstrap: str, topic_name: str) -
 
 def create(bootstrap: str, topic: str) -> None:
     admin = kafka.KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics([kafka.admin.NewTopic(topic, 1, 1)])
+    admin.create_topics([kafka.admin.NewTopic(topic, 1, 1)], wait_for_metadata=True)
     admin.close()
 
 

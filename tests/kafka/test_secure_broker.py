@@ -38,7 +38,7 @@ def create(secure: SecureBroker, listener: str, topic: str, timeout_ms: int = 30
     settings = {"ssl_cafile": str(secure.authority.certificate_file), "bootstrap_timeout_ms": timeout_ms, **settings}
     admin = KafkaAdminClient(bootstrap_servers=secure.broker.address(listener), security_protocol=protocol, **settings)
     try:
-        admin.create_topics([NewTopic(topic, 1, 1)])
+        admin.create_topics([NewTopic(topic, 1, 1)], wait_for_metadata=True)
     finally:
         admin.close()
 
