@@ -49,10 +49,10 @@ def test_no_more_are_kept_than_the_bound(worked: Shop, monkeypatch: pytest.Monke
     assert all(orjson.loads(likely.record) == scores[likely.user] for likeliest in kept for likely in likeliest)
 
 
-def a_turn(*scores: tuple[str, float]) -> Turn:
+def a_turn(*scores: tuple[str, float], at_ms: int = 0) -> Turn:
     """These users with these probabilities, one after the other."""
     p = np.array([[p] for _, p in scores])
-    time_ms = np.arange(len(scores), dtype=np.int64)
+    time_ms = at_ms + np.arange(len(scores), dtype=np.int64)
     zeros = np.zeros(len(scores), dtype=np.int64)
     scored = Scored(zeros, time_ms, zeros, zeros, np.zeros((len(scores), 0), dtype=np.int32), p, p, ("purchase@1",), (0.0,))
     return Turn(scores=[(user, f"{user} {p}".encode()) for user, p in scores], scored=scored)
@@ -68,6 +68,17 @@ def test_who_rises_and_falls_within_a_turn_is_not_listed_by_the_peak(at_once: in
     assert [(likely.user, likely.p) for likely in lists.top("purchase", 9)] == [("e", 0.7), ("b", 0.6)]
     lists.take(0, a_turn(("e", 0.3), ("c", 0.1)))
     assert [(likely.user, likely.p) for likely in lists.top("purchase", 9)] == [("b", 0.6), ("e", 0.3)]
+
+
+def test_who_holds_no_more_is_not_shown_and_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeliest, "KEPT", 2)
+    monkeypatch.setattr(likeliest, "AT_ONCE", 2)
+    target = Settings().targets["purchase"]
+    lists, later_ms = likeliest.Likeliest({"purchase": target}), target.delay_ms + target.horizon_ms + 10
+    lists.take(0, a_turn(("a", 0.5), ("b", 0.6)))
+    assert [likely.user for likely in lists.top("purchase", 9)] == ["b", "a"]
+    lists.take(0, a_turn(("c", 0.1), ("d", 0.2), at_ms=later_ms))
+    assert [(likely.user, likely.p) for likely in lists.top("purchase", 9)] == [("d", 0.2), ("c", 0.1)]
 
 
 @pytest.mark.parametrize("at_once", [1, 150])

@@ -184,14 +184,14 @@ class Pipeline:
         time_ms = batch.time_ms[order]
         scored, points, codes, sources = self.scoring.score(time_ms, reached, rows, offset, applied, fresh, silent, scorecards)
         turn.scored = scored
-        known_ms = decided_ms(scored, sources, reached, start_ms)
+        decided = decided_ms(scored, sources, reached, start_ms)
 
         # segments and triggers; examples then say who was treated
         if self.action:
             traces, labels = traces_of(batch, order)
             turn.changes += self.state.learn_labels(labels)
             chances = self.scoring.chances_with(scorecards)
-            turned = Turned(traces, reached, applied, history, scored, sources, silent, chances, known_ms, end_ms)
+            turned = Turned(traces, reached, applied, history, scored, sources, silent, chances, decided, end_ms)
             acted = self.action.take(turned, self.profiles, self.state.labels, scorecards)
             turn.segments, turn.triggers, turn.outcomes, turn.memberships = acted.segments, acted.triggers, acted.outcomes, acted.memberships
 
@@ -204,7 +204,7 @@ class Pipeline:
         everything = np.ones(len(self.targets), dtype=np.bool_)
         new = [
             self.decisions.draw_days(scored, in_day, self.settings.seed, everything),
-            self.decisions.draw_silent(scored, silent_at, known_ms, self.settings.silence.share, self.settings.seed, self.outcomes.silent),
+            self.decisions.draw_silent(scored, silent_at, decided, self.settings.silence.share, self.settings.seed, self.outcomes.silent),
         ]
         self.outcomes.wait_for(self.decisions, np.concatenate(new))
         self.announcements.wait_for(self.decisions, np.concatenate(new))

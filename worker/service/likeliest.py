@@ -21,6 +21,7 @@ from worker.core.settings import TargetSettings
 
 KEPT = 50
 NO_FLOOR = -1.0  # of a list with room
+NEVER_MS = 2**62
 AT_ONCE = 1_000  # scores that wait until the lists are made anew
 
 
@@ -80,8 +81,10 @@ class Likeliest:
 
     def __init__(self, targets: Mapping[str, TargetSettings]) -> None:
         self._targets = {name: target for name, target in targets.items() if target.enabled}
-        # Replaced together, and what waits is only added to: a reader needs no lock. The last is the latest time that a score of the lists speaks of.
-        self._state: tuple[Lists, list[_Came], int] = (dict.fromkeys(self._targets, NOBODY), [], 0)
+        # replaced together, and what waits is only added to: a reader needs no lock
+        self._state: tuple[Lists, list[_Came]] = (dict.fromkeys(self._targets, NOBODY), [])
+        self._now_ms = 0  # of the events: the latest time that a score speaks of
+        self._renew_ms = NEVER_MS  # when half of a full list will hold no more: it must not keep others out for ever
         self._number = 0  # of scores that wait
         self._absent = np.array([target.absence for target in self._targets.values()], dtype=np.bool_)
         self._floors = np.full(len(self._targets), NO_FLOOR)  # by target: only with a higher p anybody comes into the list
@@ -89,14 +92,16 @@ class Likeliest:
 
     def top(self, target: str, limit: int) -> list[Likely]:
         """The users with the highest p, highest first. A score whose window has closed meanwhile says nothing any more."""
-        lists, _ = self._joined([target])
-        return sorted(lists[target].likely(), key=lambda likely: (-likely.p, likely.user))[:limit]
+        return sorted(self._joined([target])[target].likely(), key=lambda likely: (-likely.p, likely.user))[:limit]
 
     def take(self, partition: int, turn: Turn) -> None:
         """Take a turn's scores over."""
         if turn.scored is None or not turn.scores or not self._targets:
             return
         scored = turn.scored
+        self._now_ms = max(self._now_ms, int(scored.time_ms.max()))
+        if self._now_ms >= self._renew_ms:
+            self._settle(self._joined(self._targets))
         enters = np.flatnonzero((np.where(self._absent, 1.0 - scored.p, scored.p) > self._floors).any(axis=1))
         self._listed.update([turn.scores[place][0] for place in enters.tolist()])  # before the next line: who enters may fall within the same turn
         places = [place for place, (user, _) in enumerate(turn.scores) if user in self._listed]
@@ -105,35 +110,35 @@ class Likeliest:
         self._state[1].append(_Came(partition, [turn.scores[place] for place in places], scored.time_ms[places], scored.p[places]))
         self._number += len(places)
         if self._number >= AT_ONCE:
-            self._settle(*self._joined(self._targets))
+            self._settle(self._joined(self._targets))
 
     def keep(self, partitions: Collection[int]) -> None:
         """Forget the users of all other partitions: another worker knows them now."""
-        lists, now_ms = self._joined(self._targets)
-        self._settle({name: one.chosen(np.flatnonzero(np.isin(one.partition, list(partitions)))) for name, one in lists.items()}, now_ms)
+        lists = self._joined(self._targets)
+        self._settle({name: one.chosen(np.flatnonzero(np.isin(one.partition, list(partitions)))) for name, one in lists.items()})
 
     def forget(self, users: Collection[str]) -> None:
         """Forget these users."""
         if users:
-            lists, now_ms = self._joined(self._targets)
-            self._settle({name: one.not_of(users) for name, one in lists.items()}, now_ms)
+            self._settle({name: one.not_of(users) for name, one in self._joined(self._targets).items()})
 
-    def _settle(self, lists: Lists, now_ms: int) -> None:
+    def _settle(self, lists: Lists) -> None:
         """These are the lists now, and nothing waits."""
-        self._state, self._number = (lists, [], now_ms), 0
+        self._state, self._number = (lists, []), 0
         self._listed = {user for one in lists.values() for user, _ in one.scores}
         self._floors[:] = [one.p.min() if len(one.p) >= KEPT else NO_FLOOR for one in lists.values()]
+        full = [(one, self._targets[name]) for name, one in lists.items() if len(one.p) >= KEPT]
+        self._renew_ms = min((int(np.median(one.time_ms)) + target.delay_ms + target.horizon_ms + 1 for one, target in full), default=NEVER_MS)
 
-    def _joined(self, names: Collection[str]) -> tuple[dict[str, _List], int]:
-        """The lists of these targets with what waits, and the latest time that a score speaks of. Of each user the last score counts."""
-        lists, waiting, now_ms = self._state
+    def _joined(self, names: Collection[str]) -> dict[str, _List]:
+        """The lists of these targets with what waits. Of each user the last score counts."""
+        lists, waiting = self._state
         waiting = waiting.copy()
         if not waiting:
-            return {name: lists[name] for name in names}, now_ms
+            return {name: self._standing(name, lists[name]) for name in names}
         scores = list(chain.from_iterable(one.scores for one in waiting))
         time_ms, p = np.concatenate([one.time_ms for one in waiting]), np.concatenate([one.p for one in waiting])
         partition = np.repeat([one.partition for one in waiting], [len(one.scores) for one in waiting])
-        now_ms = max(now_ms, int(time_ms.max()))
         place_of = dict(zip(map(itemgetter(0), scores), range(len(scores)), strict=True))
         places = list(place_of.values())
         last = _List(scores, p[:, 0], time_ms, partition).chosen(np.array(places))
@@ -143,7 +148,15 @@ class Likeliest:
                 # whoever has a newer score is judged by that alone, and what holds no more must take nobody's place
                 chance = p[places, number]
                 both = lists[name].not_of(place_of).with_more(last._replace(p=1.0 - chance if target.absence else chance))
-                standing = np.flatnonzero(both.time_ms >= now_ms - target.delay_ms - target.horizon_ms)
-                highest = both.p[standing].argpartition(-KEPT)[-KEPT:] if len(standing) > KEPT else slice(None)
-                found[name] = both.chosen(standing[highest])
-        return found, now_ms
+                found[name] = self._standing(name, both)
+        return found
+
+    def _standing(self, name: str, users: _List) -> _List:
+        """Those of a target whose windows are open, up to KEPT with the highest p."""
+        standing = np.flatnonzero(users.time_ms >= self._holds_from_ms(self._targets[name]))
+        highest = users.p[standing].argpartition(-KEPT)[-KEPT:] if len(standing) > KEPT else slice(None)
+        return users.chosen(standing[highest])
+
+    def _holds_from_ms(self, target: TargetSettings) -> int:
+        """The earliest time of a score whose window has not closed yet."""
+        return self._now_ms - target.delay_ms - target.horizon_ms

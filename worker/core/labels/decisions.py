@@ -83,9 +83,7 @@ class Decisions:
         self.mark = np.zeros(capacity, dtype=np.int64)
         self.draw = np.zeros(capacity)
         self.final_ms = np.zeros(capacity, dtype=np.int64)
-        self.known_ms = np.zeros(
-            capacity, dtype=np.int64
-        )  # in silence: when it was known; matters for those whose windows had closed by then, and is not written
+        self.decided_ms = np.zeros(capacity, dtype=np.int64)  # in silence: when it was known, which may be after its window; not written
         self.weight = np.zeros(capacity)
         self.serial = np.zeros(capacity, dtype=np.int64)  # 0 = a free place
         self.model = np.zeros(capacity, dtype=np.int64)
@@ -110,7 +108,7 @@ class Decisions:
             "mark",
             "draw",
             "final_ms",
-            "known_ms",
+            "decided_ms",
             "weight",
             "serial",
             "model",
@@ -147,7 +145,7 @@ class Decisions:
         self.bins[places], self.raw[places], self.p[places], self.model[places] = scored.bins[index], scored.raw[index], scored.p[index], model
         self.outcome[places] = np.where(decides, UNKNOWN, DONE)
         self.announced[places], self.seen[places], self.level[places] = 0, 0, scored.level
-        self.known_ms[places] = 0
+        self.decided_ms[places] = 0
         self.serial[places] = np.arange(self._serials + 1, self._serials + 1 + len(index))
         self._serials += len(index)
         self.written[places] = False
@@ -195,15 +193,15 @@ class Decisions:
             self.candidate_of[r] = place
         return places
 
-    def draw_silent(self, scored: Scored, silent: Ints, known_ms: Ints, share: float, seed: int, decides: Flags) -> Ints:
-        """Make each silent score at `silent` a decision with the chance `share`; returns the places of new decisions. `known_ms`: of all scores, when."""
+    def draw_silent(self, scored: Scored, silent: Ints, decided: Ints, share: float, seed: int, decides: Flags) -> Ints:
+        """Make each silent score at `silent` a decision with the chance `share`; returns the places of new decisions. `decided`: when all scores were known."""
         if not len(silent):
             return silent
         draw = draws(scored.offset[silent] * 256 + scored.mark[silent] + 1, seed + 1)
         drawn = draw < share
         index = silent[drawn]
         places = self.add(scored, index, draw[drawn], scored.time_ms[index], 1.0 / share, decides)
-        self.known_ms[places] = known_ms[index]
+        self.decided_ms[places] = decided[index]
         return places
 
     def restore(self, rows: Ints, models: Sequence[tuple[str, ...]], fields: Mapping[str, NDArray[Any]]) -> Ints:
@@ -217,7 +215,7 @@ class Decisions:
         self.models = list(known)
         for name, values in fields.items():
             getattr(self, name)[places] = values
-        self.known_ms[places] = 0
+        self.decided_ms[places] = 0
         self.serial[places] = np.arange(self._serials + 1, self._serials + 1 + len(places))
         self._serials += len(places)
         self.written[places] = True

@@ -120,7 +120,7 @@ class Outcomes:
         """
         place, target = key // len(self.settings), key % len(self.settings)
         ends = self.ends(decisions, place, target)
-        return key[np.lexsort((target, decisions.mark[place], decisions.offset[place], ends, np.maximum(ends, decisions.known_ms[place])))]
+        return key[np.lexsort((target, decisions.mark[place], decisions.offset[place], ends, np.maximum(ends, decisions.decided_ms[place])))]
 
     def _look(self, decisions: Decisions, history: History, overlaps: Overlaps, place: Ints, target: Ints) -> None:
         opens = decisions.time_ms[place] + self.delay[target]

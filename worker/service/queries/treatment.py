@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from worker.core.labels.examples import CAUSES
 from worker.core.learning.treatment import Treatment, TreatmentWindow
-from worker.core.learning.window import Facts, columns_of, matured
+from worker.core.learning.window import columns_of, matured
 from worker.log.contract import Log
 from worker.service.topics import target_partitions
 from worker.service.training.target_examples import TargetExamples
@@ -20,10 +22,8 @@ def treatments(log: Log, settings: Settings) -> dict[tuple[str, str], Treatment]
     reading = TargetExamples(settings, None)
     out: dict[tuple[str, str], Treatment] = {}
     for target, partition in target_partitions(settings).items():
-        known: tuple[list[Facts], ...] = matured(())
-        for record in log.read(topic, partition, max(starts[partition], ends[partition] - LOOKED_AT)):
-            for facts, more in zip(known, matured(reading.take(target, [record]).examples), strict=True):
-                facts += more
+        records = log.read(topic, partition, max(starts[partition], ends[partition] - LOOKED_AT))
+        known = matured(chain.from_iterable(reading.take(target, [record]).examples for record in records))
         for cause, facts in zip(CAUSES, known, strict=True):
             window = TreatmentWindow(LOOKED_AT)
             window.observe(columns_of(facts))
