@@ -77,6 +77,8 @@ def test_who_holds_no_more_is_not_shown_and_keeps_nobody_out(monkeypatch: pytest
     lists, later_ms = likeliest.Likeliest({"purchase": target}), target.delay_ms + target.horizon_ms + 10
     lists.take(0, a_turn(("a", 0.5), ("b", 0.6)))
     assert [likely.user for likely in lists.top("purchase", 9)] == ["b", "a"]
+    lists.take(0, a_turn(*[("c", 0.1)] * 5, at_ms=later_ms - 9))
+    assert lists.top("purchase", 9) == []
     lists.take(0, a_turn(("c", 0.1), ("d", 0.2), at_ms=later_ms))
     assert [(likely.user, likely.p) for likely in lists.top("purchase", 9)] == [("d", 0.2), ("c", 0.1)]
 

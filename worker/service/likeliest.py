@@ -84,10 +84,10 @@ class Likeliest:
         # replaced together, and what waits is only added to: a reader needs no lock
         self._state: tuple[Lists, list[_Came]] = (dict.fromkeys(self._targets, NOBODY), [])
         self._now_ms = 0  # of the events: the latest time that a score speaks of
-        self._renew_ms = NEVER_MS  # when half of a full list will hold no more: it must not keep others out for ever
-        self._number = 0  # of scores that wait
+        self._number, self._seen = 0, 0  # scores that wait, and all since the floors were looked at
         self._absent = np.array([target.absence for target in self._targets.values()], dtype=np.bool_)
-        self._floors = np.full(len(self._targets), NO_FLOOR)  # by target: only with a higher p anybody comes into the list
+        self._floors = np.full(len(self._targets), NO_FLOOR)  # by target: only with a higher p anybody comes into the list,
+        self._until_ms = np.full(len(self._targets), NEVER_MS)  # until half of it holds no more
         self._listed: set[str] = set()  # users whose every score counts: they are in a list, or wait to be
 
     def top(self, target: str, limit: int) -> list[Likely]:
@@ -100,8 +100,9 @@ class Likeliest:
             return
         scored = turn.scored
         self._now_ms = max(self._now_ms, int(scored.time_ms.max()))
-        if self._now_ms >= self._renew_ms:
-            self._settle(self._joined(self._targets))
+        self._seen += len(turn.scores)
+        if self._seen >= 4 * AT_ONCE:
+            self._floors[self._until_ms < self._now_ms], self._seen = NO_FLOOR, 0  # what holds no more keeps nobody out for ever
         enters = np.flatnonzero((np.where(self._absent, 1.0 - scored.p, scored.p) > self._floors).any(axis=1))
         self._listed.update([turn.scores[place][0] for place in enters.tolist()])  # before the next line: who enters may fall within the same turn
         places = [place for place, (user, _) in enumerate(turn.scores) if user in self._listed]
@@ -127,8 +128,8 @@ class Likeliest:
         self._state, self._number = (lists, []), 0
         self._listed = {user for one in lists.values() for user, _ in one.scores}
         self._floors[:] = [one.p.min() if len(one.p) >= KEPT else NO_FLOOR for one in lists.values()]
-        full = [(one, self._targets[name]) for name, one in lists.items() if len(one.p) >= KEPT]
-        self._renew_ms = min((int(np.median(one.time_ms)) + target.delay_ms + target.horizon_ms + 1 for one, target in full), default=NEVER_MS)
+        open_ms = [target.delay_ms + target.horizon_ms for target in self._targets.values()]
+        self._until_ms[:] = [np.median(one.time_ms) + more if len(one.p) else NEVER_MS for one, more in zip(lists.values(), open_ms, strict=True)]
 
     def _joined(self, names: Collection[str]) -> dict[str, _List]:
         """The lists of these targets with what waits. Of each user the last score counts."""
