@@ -101,8 +101,10 @@ class Likeliest:
         scored = turn.scored
         self._now_ms = max(self._now_ms, int(scored.time_ms.max()))
         self._seen += len(turn.scores)
+        anew = False
         if self._seen >= 4 * AT_ONCE:
-            self._floors[self._until_ms < self._now_ms], self._seen = NO_FLOOR, 0  # what holds no more keeps nobody out for ever
+            closed, self._seen = self._until_ms < self._now_ms, 0
+            self._floors[closed], anew = NO_FLOOR, bool(closed.any())  # what holds no more keeps nobody out for ever
         enters = np.flatnonzero((np.where(self._absent, 1.0 - scored.p, scored.p) > self._floors).any(axis=1))
         self._listed.update([turn.scores[place][0] for place in enters.tolist()])  # before the next line: who enters may fall within the same turn
         places = [place for place, (user, _) in enumerate(turn.scores) if user in self._listed]
@@ -110,7 +112,7 @@ class Likeliest:
             return
         self._state[1].append(_Came(partition, [turn.scores[place] for place in places], scored.time_ms[places], scored.p[places]))
         self._number += len(places)
-        if self._number >= AT_ONCE:
+        if self._number >= AT_ONCE or anew:  # without a floor everybody's score would wait, and one turn brings enough for another
             self._settle(self._joined(self._targets))
 
     def keep(self, partitions: Collection[int]) -> None:

@@ -68,7 +68,7 @@ def trigger_record(rule: Rule, person: Person, held: Held, verdict: Verdict, now
         "rule": rule.name,
         "user_id": person.user_id,
         "time_ms": now_ms,
-        "local_time": local_time(now_ms, person.zone).isoformat(),
+        "local_time": local_time(now_ms, person.zone),
         "result": verdict.result,
         "score_id": held.score_id,
         "crossed_ms": held.crossed_ms,

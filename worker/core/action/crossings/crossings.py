@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from worker.core.action.crossings.latches import flags_of
 from worker.core.action.guards.consent import consent_of
-from worker.core.action.guards.guards import Guards, Held, Memory, Person, Verdict, assigns, trigger_id
+from worker.core.action.guards.guards import Guards, Held, Memory, Person, Rule, Verdict, assigns, trigger_id
 from worker.core.action.guards.local_time import quiet_until, zone_named
 from worker.core.action.language.evaluation import Column, evaluate
 from worker.core.action.plan import Plan
@@ -40,6 +40,7 @@ Flags = NDArray[np.bool_]
 Outcome = tuple[str, str, str | None]  # rule, result, reason
 _ORDER_TIMES = list(range(at.ORDER_TIMES, at.ORDER_TIMES + at.ORDER_RING))
 _Entry = tuple[int, int, str, bytes]  # instant, row, user id, record
+BORN = -1  # instead of a crossing: somebody new begins
 
 
 @dataclass(slots=True)
@@ -76,14 +77,16 @@ class Decided:
         return [(user, record) for _, _, user, record in sorted(self.entries, key=lambda entry: entry[:2])]
 
 
-@dataclass(slots=True)
-class _Crossed:
-    """The scores at which rules are crossed, by moment: who the user is then, and when it is known; and by moment and number of the rule why."""
+class _Crossed(NamedTuple):
+    """The turn's k crossings, each of one rule at one score, in the order of scores and of the rules' priority."""
 
-    person: dict[int, Person]
-    decided_ms: dict[int, int]
-    score: dict[int, tuple[str, int]]  # id and event time
-    because: dict[tuple[int, int], dict[str, Any]]
+    moments: list[int]
+    rules: list[Rule]
+    people: list[Person]
+    scores: list[str]  # ids
+    times_ms: list[int]  # event time of the score
+    decided_ms: list[int]  # when it was known
+    because: list[dict[str, Any]]
 
 
 class Crossings:
@@ -96,6 +99,7 @@ class Crossings:
         self.guards = Guards(plan.rules, plan.limits, keep_ms)
         self.types = plan.portraits.types(state.segments)
         self.reads = {latch.name: latch.reads for latch in plan.latches}
+        self.rules = [plan.rules[latch.name] for latch in plan.latches]
         self.order = {latch.name: number for number, latch in enumerate(plan.latches)}
         self.timers = Timers()
         self.experiments = Experiments(plan.experiments)
@@ -121,10 +125,8 @@ class Crossings:
 
     def of_turn(self, crossed: Ints, scene: Scene) -> Decided:
         """Judge the turn's crossings (n scores, a bit a rule), and the held triggers whose quiet hours end before its watermark."""
-        moments = np.flatnonzero(crossed)
-        flags = flags_of(crossed[moments], len(self.plan.latches))
-        found = self._crossed(moments, flags, scene)
-        by_row = self._by_row(moments, flags, scene)
+        found = self._crossed(crossed, scene)
+        by_row = self._by_row(found, scene)
         instants = self._instants(found, scene)
         ends = _Ends(self, sorted(instants), scene) if instants else None
 
@@ -133,16 +135,16 @@ class Crossings:
         for row in sorted({*by_row, *(row for row, _ in instants)}):
             user = scene.user_of[row] or ""
             memory = self.state.memory.get(row) or Memory()
-            for moment, number in by_row.get(row, ()):
-                now_ms = found.decided_ms[moment] if number >= 0 else int(scene.decided_ms[moment])
+            for moment, crossing in by_row.get(row, ()):
+                now_ms = int(scene.decided_ms[moment]) if crossing == BORN else found.decided_ms[crossing]
                 if ends is not None:
                     ends.judge(row, user, memory, now_ms, out)
-                if number < 0:
+                if crossing == BORN:
                     self.experiments.end(row, memory.assigned, purchases, now_ms)
                     memory.drop_fired(now_ms)
                     memory.held, memory.assigned = [], []
                 else:
-                    self._judge(number, moment, row, memory, found, out)
+                    self._judge(crossing, row, memory, found, out)
             if ends is not None:
                 ends.judge(row, user, memory, scene.turned.end_ms, out)
             if memory.let_go:
@@ -157,65 +159,68 @@ class Crossings:
         out.touched.update(self.experiments.close(self._assigned, purchases, scene.turned.end_ms))
         return out
 
-    def _by_row(self, moments: Ints, flags: Flags, scene: Scene) -> dict[int, list[tuple[int, int]]]:
-        """Each user's crossings in order, as moment and number of the rule (by priority); -1 where somebody new begins, whom guards know nothing of."""
+    def _by_row(self, found: _Crossed, scene: Scene) -> dict[int, list[tuple[int, int]]]:
+        """Each user's crossings in order, as moment and place among the crossings; BORN where somebody new begins, whom guards know nothing of."""
         row_of = scene.turned.scored.row
         by_row: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        places, numbers = np.nonzero(flags.T)
-        for row, moment, number in zip(row_of[moments[places]].tolist(), moments[places].tolist(), numbers.tolist(), strict=True):
-            by_row[row].append((moment, number))
+        for crossing, (moment, row) in enumerate(zip(found.moments, row_of[found.moments].tolist(), strict=True)):
+            by_row[row].append((moment, crossing))
         born = np.flatnonzero(scene.new)
         for moment, row in zip(born.tolist(), row_of[born].tolist(), strict=True):
             if row in by_row or row in self.state.memory:
-                by_row[row].append((moment, -1))
+                by_row[row].append((moment, BORN))
                 by_row[row].sort()
         return by_row
 
-    def _crossed(self, moments: Ints, flags: Flags, scene: Scene) -> _Crossed:
-        """All that is to be known of the crossings at `moments` (k), `flags` (rules x k) saying of which rules."""
+    def _crossed(self, crossed: Ints, scene: Scene) -> _Crossed:
+        """All that is to be known of the crossings, given which rules are crossed at each of the turn's scores (a bit a rule)."""
+        moments = np.flatnonzero(crossed)
         if not len(moments):
-            return _Crossed({}, {}, {}, {})
-        scored, chosen = scene.turned.scored, moments.tolist()
-        column = self.plan.portraits.columns(scene.moments)
-        said = (column("consent")[moments], scene.moments.interest(interests.ZONE)[moments], column("country")[moments])
-        users = [scene.user_of[row] or "" for row in scored.row[moments].tolist()]
-        people = self.people(users, *said, scene.labels)
-        why: dict[tuple[int, int], dict[str, Any]] = {}
+            return _Crossed([], [], [], [], [], [], [])
+        places, numbers = np.nonzero(flags_of(crossed[moments], len(self.plan.latches)).T)
+        scored, column, chosen = scene.turned.scored, self.plan.portraits.columns(scene.moments), moments[places]
+        users = [scene.user_of[row] or "" for row in scored.row[chosen].tolist()]
+        said = (column("consent")[chosen], scene.moments.interest(interests.ZONE)[chosen], column("country")[chosen])
         because = Because(self.types, scene.labels, column)
-        for number in np.flatnonzero(flags.any(axis=1)).tolist():
-            own = moments[flags[number]]
-            for moment, values in zip(own.tolist(), because.at(own, self.plan.latches[number].reads), strict=True):
-                why[moment, number] = values
-        scores = zip(score_ids(self.partition, scored, moments), scored.time_ms[moments].tolist(), strict=True)
-        decided_ms = scene.decided_ms[moments].tolist()
-        return _Crossed(dict(zip(chosen, people, strict=True)), dict(zip(chosen, decided_ms, strict=True)), dict(zip(chosen, scores, strict=True)), why)
+        why: list[dict[str, Any]] = [{} for _ in users]
+        for number in np.unique(numbers).tolist():
+            own = np.flatnonzero(numbers == number)
+            for place, values in zip(own.tolist(), because.at(chosen[own], self.plan.latches[number].reads), strict=True):
+                why[place] = values
+        return _Crossed(
+            chosen.tolist(),
+            [self.rules[number] for number in numbers.tolist()],
+            self.people(users, *said, scene.labels),
+            score_ids(self.partition, scored, chosen),
+            scored.time_ms[chosen].tolist(),
+            scene.decided_ms[chosen].tolist(),
+            why,
+        )
 
     def _instants(self, found: _Crossed, scene: Scene) -> set[tuple[int, int]]:
         """Rows and ends of quiet hours before the turn's watermark: of triggers that are held, and those that crossings may be held for."""
         end_ms = scene.turned.end_ms
         due_ms, due_row, _ = self.timers.take(end_ms)
         instants = {(row, due) for row, due in zip(due_row.tolist(), due_ms.tolist(), strict=True) if self._holds(row, due)}
-        for moment, person in found.person.items():
+        for moment, person, decided_ms in zip(found.moments, found.people, found.decided_ms, strict=True):
             if person.consent == "granted":
-                until_ms = quiet_until(found.decided_ms[moment], person.zone, *self.plan.limits.quiet)
+                until_ms = quiet_until(decided_ms, person.zone, *self.plan.limits.quiet)
                 if until_ms is not None and until_ms < end_ms:
                     instants.add((int(scene.turned.scored.row[moment]), until_ms))
         return instants
 
-    def _judge(self, number: int, moment: int, row: int, memory: Memory, found: _Crossed, out: Decided) -> None:
+    def _judge(self, crossing: int, row: int, memory: Memory, found: _Crossed, out: Decided) -> None:
         """Take one crossing through the guards."""
-        rule, person, now_ms = self.plan.rules[self.plan.latches[number].name], found.person[moment], found.decided_ms[moment]
-        score, time_ms = found.score[moment]
+        rule, person, score, now_ms = found.rules[crossing], found.people[crossing], found.scores[crossing], found.decided_ms[crossing]
         verdict = self.guards.judge(rule, person, memory, now_ms)
-        trigger = Held(rule.name, trigger_id(rule.name, person.user_id, score), score, time_ms, now_ms, verdict.until_ms)
+        trigger = Held(rule.name, trigger_id(rule.name, person.user_id, score), score, found.times_ms[crossing], now_ms, verdict.until_ms)
         if verdict.result == "held":
             memory.held.append(trigger)
         if assigns(verdict):
             self.experiments.cross(memory.assigned, row, rule.name, now_ms, held_out=verdict.reason == "holdout")
         if verdict.result == "fired":
             self.experiments.fire(memory.assigned, rule.name, now_ms)
-        record = trigger_record(rule, person, trigger, verdict, now_ms, found.because[moment, number])
-        out.add(now_ms, row, person.user_id, rule.name, verdict, record)
+        out.add(now_ms, row, person.user_id, rule.name, verdict, trigger_record(rule, person, trigger, verdict, now_ms, found.because[crossing]))
 
     def _assigned(self, row: int) -> list[Assignment]:
         memory = self.state.memory.get(row)

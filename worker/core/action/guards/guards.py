@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from worker.core.action.guards.consent import Consent
@@ -94,8 +94,7 @@ class Memory:
         return bool(self.fired or self.held or self.assigned)
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """A user as guards see them at one moment."""
 
     user_id: str

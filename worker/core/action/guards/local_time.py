@@ -29,7 +29,6 @@ def zone_named(name: str) -> ZoneInfo | None:
     return _zone(name) if name in _names() else None
 
 
-@lru_cache(maxsize=65_536)  # guards and records ask for the same instants several times
 def local_time(instant_ms: int, zone: ZoneInfo) -> datetime:
     """An instant by the clock on the wall, whole seconds."""
     return datetime.fromtimestamp(instant_ms // 1000, zone)
@@ -59,7 +58,7 @@ def _offset_at_ms(instant_s: int, zone: ZoneInfo) -> int:
     return 0 if offset is None else offset // timedelta(milliseconds=1)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=65_536)  # guards ask twice for an instant
 def quiet_until(instant_ms: int, zone: ZoneInfo, start_minute: int, end_minute: int) -> int | None:
     """When the quiet hours end that an instant lies in, None where it lies in none.
 
@@ -67,17 +66,19 @@ def quiet_until(instant_ms: int, zone: ZoneInfo, start_minute: int, end_minute: 
     """
     if start_minute == end_minute:
         return None
-    minute = _wall_ms(instant_ms, zone) // MINUTE_MS % DAY_MINUTES
+    day, minute = divmod(_wall_ms(instant_ms, zone) // MINUTE_MS, DAY_MINUTES)
     over_midnight = end_minute < start_minute
     quiet = minute >= start_minute or minute < end_minute if over_midnight else start_minute <= minute < end_minute
     if not quiet:
         return None
-    day = local_time(instant_ms, zone).date() + timedelta(days=1 if over_midnight and minute >= start_minute else 0)
-    ends = [_instant_ms(day, end_minute, fold, zone) for fold in (0, 1)]
-    later = [end_ms for end_ms in ends if end_ms > instant_ms]
-    return min(later) if ends[0] <= ends[1] else max(later, default=None)  # the second reading of a time left out lies before the change
+    first_ms, second_ms = _readings(day + (over_midnight and minute >= start_minute), end_minute, zone)
+    later = [end_ms for end_ms in (first_ms, second_ms) if end_ms > instant_ms]
+    return min(later) if first_ms <= second_ms else max(later, default=None)  # the second reading of a time left out lies before the change
 
 
-def _instant_ms(day: date, minute: int, fold: int, zone: ZoneInfo) -> int:
-    wall = datetime(day.year, day.month, day.day, minute // 60, minute % 60, fold=fold, tzinfo=zone)
-    return int(wall.astimezone(UTC).timestamp()) * 1000
+@lru_cache(maxsize=4096)
+def _readings(day: int, minute: int, zone: ZoneInfo) -> tuple[int, int]:
+    """The instants at which the clock on the wall reads a minute of a day, a number since 1 January 1970: the first and the second, mostly the same."""
+    midnight = datetime.fromordinal(EPOCH_DAY + day)
+    first, second = (midnight.replace(hour=minute // 60, minute=minute % 60, fold=fold, tzinfo=zone) for fold in (0, 1))
+    return int(first.astimezone(UTC).timestamp()) * 1000, int(second.astimezone(UTC).timestamp()) * 1000
