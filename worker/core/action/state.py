@@ -148,7 +148,7 @@ def interests_of(records: Collection[Remembered]) -> NDArray[np.float64]:
 
 
 def _guards(memory: Memory) -> bytes:
-    told: dict[str, Any] = {"fired": memory.fired, "held": [{name: getattr(held, name) for name in _HELD} for held in memory.held]}
+    told: dict[str, Any] = {"fired": memory.fired, "held": memory.held and [{name: getattr(held, name) for name in _HELD} for held in memory.held]}
     if memory.assigned:
         told["assigned"] = [assignment.record() for assignment in memory.assigned]
     return orjson.dumps(told)[1:-1]

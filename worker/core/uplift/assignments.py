@@ -141,7 +141,7 @@ class Experiments:
         totals = self._of(name)
         totals.holdout += held_out
         totals.treated += not held_out
-        self.wait_for(row, [assignment])
+        self._unset.append((self._due_ms(assignment), row, self._numbers[name]))
 
     def fire(self, assigned: Iterable[Assignment], rule: str, now_ms: int) -> None:
         """A trigger of the rule fired for the user."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.core.action.action_runs import SEGMENTS, acted, plan, spoken
 from tests.core.shops import shop
-from worker.core.action.crossings.latches import Users, flags_of, packed
+from worker.core.action.crossings.latches import Users, flags_of
 
 BITS = st.integers(0, 2**9 - 1)
 
@@ -26,7 +26,7 @@ def test_latches_are_followed_as_one_by_one(moments: list[tuple[int, int, int, b
         on.append(state[user])
     assert (followed.on.tolist(), followed.before.tolist()) == (on, before)
     assert dict(zip(row[followed.last].tolist(), followed.on[followed.last].tolist(), strict=True)) == {user: state[user] for user in row.tolist()}
-    assert packed(flags_of(followed.on, 9)).tolist() == on
+    assert [sum(int(flag) << number for number, flag in enumerate(flags)) for flags in flags_of(followed.on, 9).T] == on
 
 
 def test_interests_end_the_same_whether_a_condition_reads_them_or_not() -> None:

@@ -134,10 +134,12 @@ class Crossings:
         purchases = partial(_purchases, scene.turned.history)
         for row in sorted({*by_row, *(row for row, _ in instants)}):
             user = scene.user_of[row] or ""
-            memory = self.state.memory.get(row) or Memory()
+            memory = self.state.memory.get(row)
+            if memory is None:
+                memory = Memory()
             for moment, crossing in by_row.get(row, ()):
                 now_ms = int(scene.decided_ms[moment]) if crossing == BORN else found.decided_ms[crossing]
-                if ends is not None:
+                if ends is not None and memory.held:
                     ends.judge(row, user, memory, now_ms, out)
                 if crossing == BORN:
                     self.experiments.end(row, memory.assigned, purchases, now_ms)
@@ -145,13 +147,14 @@ class Crossings:
                     memory.held, memory.assigned = [], []
                 else:
                     self._judge(crossing, row, memory, found, out)
-            if ends is not None:
+            if ends is not None and memory.held:
                 ends.judge(row, user, memory, scene.turned.end_ms, out)
             if memory.let_go:
                 self.state.let_go[row], memory.let_go = memory.let_go, []
             if memory:
                 self.state.memory[row] = memory
-                held += [(trigger.until_ms, row) for trigger in memory.held]
+                if memory.held:
+                    held += [(trigger.until_ms, row) for trigger in memory.held]
                 out.touched.add(row)
             elif self.state.memory.pop(row, None) is not None:
                 out.touched.add(row)

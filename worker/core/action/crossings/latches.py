@@ -23,13 +23,6 @@ def flags_of(bits: Ints, count: int) -> Flags:
     return np.unpackbits(octets, axis=1, count=count, bitorder="little").view(np.bool_).T
 
 
-def packed(flags: Flags) -> Ints:
-    """Flags of latches, L x n, as bits (n)."""
-    octets = np.zeros((flags.shape[1], 8), dtype=np.uint8)
-    octets[:, : -(-len(flags) // 8)] = np.packbits(flags, axis=0, bitorder="little").T
-    return octets.view("<i8")[:, 0]
-
-
 def names_of(names: Sequence[str], bits: int) -> list[str]:
     """The names whose bits are set."""
     return [name for number, name in enumerate(names) if bits >> number & 1]

@@ -9,6 +9,7 @@ Days are calendar days of the user's time zone. Holdout comes before everything 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -123,8 +124,15 @@ def trigger_id(rule: str, user_id: str, score_id: str) -> str:
 
 def held_out(rule: Rule, user_id: str, seed: int) -> bool:
     """Whether a user belongs to those whom a rule never reaches: a stable hash, independent from rule to rule."""
-    digest = blake2b(f"holdout\0{seed}\0{rule.name}\0{user_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") < rule.holdout * 2**64
+    draw = _draw(rule.name, seed).copy()
+    draw.update(user_id.encode())
+    return int.from_bytes(draw.digest(), "little") < rule.holdout * 2**64
+
+
+@lru_cache(maxsize=1024)
+def _draw(rule: str, seed: int) -> blake2b:
+    """The part of a rule's hash that is the same for all users."""
+    return blake2b(f"holdout\0{seed}\0{rule}\0".encode(), digest_size=8)
 
 
 def assigns(verdict: Verdict) -> bool:
