@@ -83,6 +83,22 @@ def test_who_holds_no_more_is_not_shown_and_keeps_nobody_out(monkeypatch: pytest
     assert [(likely.user, likely.p) for likely in lists.top("purchase", 9)] == [("d", 0.2), ("c", 0.1)]
 
 
+def test_a_list_that_holds_no_more_is_made_anew_from_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likeliest, "KEPT", 2)
+    monkeypatch.setattr(likeliest, "AT_ONCE", 5)
+    target = Settings().targets["purchase"]
+    lists, later_ms = likeliest.Likeliest({"purchase": target}), target.delay_ms + target.horizon_ms + 10
+    lists.take(0, a_turn(("a", 0.5), ("b", 0.6), ("c", 0.1), ("d", 0.1), ("e", 0.1)))
+    for _ in range(4):
+        lists.take(0, a_turn(("c", 0.1), ("d", 0.2), ("e", 0.3), at_ms=later_ms))
+        assert lists._state[1] == []  # all of them are below the list's last
+    lists.take(0, a_turn(("c", 0.1), ("d", 0.2), ("e", 0.3), at_ms=later_ms))
+    assert lists._state[1] == []  # taken in already: what comes next would wait for it otherwise, whoever it is
+    lists.take(0, a_turn(("f", 0.15), at_ms=later_ms))
+    assert lists._state[1] == []
+    assert [(likely.user, likely.p) for likely in lists.top("purchase", 9)] == [("e", 0.3), ("d", 0.2)]
+
+
 @pytest.mark.parametrize("at_once", [1, 150])
 def test_it_does_not_matter_how_many_scores_wait(worked: Shop, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likeliest, "AT_ONCE", at_once)
