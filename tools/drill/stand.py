@@ -28,6 +28,7 @@ from worker.log.partitioner import partition_of
 
 SCALE = 1 / 60  # a minute of the rules is a second of the drill
 OVER_S = 15.0
+LONG_AGO_MS = 1_294_012_800_000  # Monday 3 January 2011, 0:00 UTC
 PARTITIONS, EVENTS = 4, "clickstream.events"
 CONFIGURATION = """\
 [targets.purchase]
@@ -68,8 +69,11 @@ class Feeder:
         self._thread.start()
 
     def _stream(self) -> Iterator[bytes]:
-        """Good events alone, ten years of the shop's time, more than any drill sends: what is bad comes when it is asked for."""
-        return (event for event, truth in Shop(ShopSettings(days=3_600)).stream() if truth is not None)
+        """Good events alone, what is bad comes when it is asked for: ten years of the shop's time, more than any drill sends, and all of it past.
+
+        A minute of the drill is some two months of the shop: one that began lately would be in the future before the drill is over.
+        """
+        return (event for event, truth in Shop(ShopSettings(days=3_600, start_ms=LONG_AGO_MS)).stream() if truth is not None)
 
     def _send(self) -> None:
         while not self._over.wait(0.05):
