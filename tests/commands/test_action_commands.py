@@ -32,6 +32,7 @@ priority = 2
 [action]
 timezone = "Europe/Berlin"
 suppressed = ["MISSING"]
+consent_ga4 = ["ad_personalization"]
 [service]
 member = "m"
 roles = ["scorer"]
@@ -39,9 +40,9 @@ turn_events = 200
 [embedded]
 path = "shop.db"
 """
-SAID = ("granted", "granted", "denied", "")
+SAID = (b'"consent":"granted"', b'"consent.ad_personalization":"granted"', b'"consent":"denied"', b'"consent":""')
 LINES = [
-    line.replace(b'"user_id"', b'"consent":"%s","user_id"' % SAID[sum(line.split(b'"user_id":')[1][:9]) % 4].encode())
+    line.replace(b'"user_id"', b'%s,"user_id"' % SAID[sum(line.split(b'"user_id":')[1][:9]) % 4])
     for line in shop_lines(120, 6)
     if b'"user_id":' in line
 ]
@@ -128,6 +129,16 @@ def test_a_dry_run_of_segments_ends_with_the_same_members(folder: Path, command:
     latest = {record["user_id"]: record["segments"] for record in map(json.loads, out.splitlines())}
     assert told.split("\nregulars")[1].split()[2] == str(sum("regulars" in names for names in latest.values()))
     assert sorted(user for user, names in latest.items() if "regulars" in names) == command("segments", "members", "regulars")[1].splitlines()
+
+
+def test_a_portrait_tells_when_and_in_which_form_consent_was_said(folder: Path, command: Command) -> None:
+    members = command("segments", "members", "regulars")[1].splitlines()
+    consent = {user: json.loads(command("profile", user, "--json")[1])["consent"] for user in members}
+    assert {said.get("source") for said in consent.values()} == {"own", "ga4", None}
+    for user, said in consent.items():
+        assert ("source" in said) == ("time_ms" in said) == (said["state"] != "unknown")
+        (line,) = (line for line in command("profile", user)[1].splitlines() if line.startswith("  consent"))
+        assert line.endswith("in GA4's consent mode") == (said.get("source") == "ga4")
 
 
 def test_an_audience_holds_hashes_of_those_who_agreed_and_of_nobody_else(folder: Path, command: Command, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from worker.core.action.crossings.crossings import Outcome
 from worker.core.action.plan import Plan
 from worker.core.action.portraits.moments import Turned
-from worker.core.action.portraits.traces import FURTHER, traces_of
+from worker.core.action.portraits.traces import fields_read, traces_of
 from worker.core.action.turn import Action
 from worker.core.event_time.holiday_calendar import HolidayCalendar
 from worker.core.event_time.outage import Outage, OutageDetector
@@ -108,7 +108,7 @@ class Pipeline:
         holidays = HolidayCalendar(self.state.labels, features.holiday_country) if features.holidays else None
         self.scoring = Scoring(profiles.session_gap_ms, features.season, holidays, settings.reasons)
         self.action = Action(plan, list(self.targets.values()), partition) if plan else None
-        self._further = FURTHER if plan else ()
+        self._further = fields_read(plan.forms) if plan else ()
         self.unknown_fields: Counter[str] = Counter()
         self._records: ScoreRecords | None = None
 
@@ -188,7 +188,7 @@ class Pipeline:
 
         # segments and triggers; examples then say who was treated
         if self.action:
-            traces, labels = traces_of(batch, order)
+            traces, labels = traces_of(batch, order, self.action.plan.forms)
             turn.changes += self.state.learn_labels(labels)
             chances = self.scoring.chances_with(scorecards)
             turned = Turned(traces, reached, applied, history, scored, sources, silent, chances, decided, end_ms)

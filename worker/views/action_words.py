@@ -8,6 +8,8 @@ from typing import Any
 from worker.service.reprocessing.dry_run import DryRun
 from worker.views.figures import MISSING, count, day, lift, moment, percent, printable
 
+_FORMS = {"own": "", "ga4": " in GA4's consent mode", "segment": " in Segment's consent preferences"}
+
 
 def trigger_lines(run: DryRun) -> Iterator[str]:
     """What became of each rule's crossings: a row a rule, and under it why some were suppressed."""
@@ -53,7 +55,7 @@ def portrait_lines(portrait: Mapping[str, Any]) -> Iterator[str]:
     where = [printable(fields[name]) for name in ("device", "country", "medium") if fields[name]]
     yield _row("comes by", ", ".join(where) or MISSING)
     said = portrait["consent"]
-    yield _row("consent", f"{said['state']}, said {day(said['time_ms'])}" if "time_ms" in said else "unknown: nothing is sent")
+    yield _row("consent", f"{said['state']}, said {day(said['time_ms'])}{_FORMS[said['source']]}" if "time_ms" in said else "unknown: nothing is sent")
     yield _row("segments", ", ".join(portrait["segments"]) or "none")
     for name, score in portrait["scores"].items():
         yield _row(name, f"{percent(score['p'])}, {lift(score['lift'])} the average user" + (", still warming up" if "abstain" in score else ""))

@@ -38,8 +38,11 @@ ACTION = {
     "cap": 3,
     "cap_days": 2,
     "suppressed": ["u6"],
+    "consent_ga4": ["ad_user_data", "ad_personalization"],
+    "consent_segment": ["Marketing"],
 }
 ZONES = ("America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "no/where", 5)
+MODES = ("granted", "DENIED", "Granted", "unset", True, 1)
 SAID = ("granted", "granted", "granted", "granted", "denied", "unsubscribed", True, False, "perhaps", 1)
 
 
@@ -67,6 +70,10 @@ def spoken(values: Sequence[Value], choices: Sequence[int]) -> list[Value]:
         record = json.loads(value)
         if choice % 3:
             record["consent"] = SAID[choice % len(SAID)]
+        if choice % 7 == 1:
+            record["consent.ad_user_data"] = record["consent.ad_personalization"] = MODES[choice % len(MODES)]
+        if choice % 7 == 2:
+            record["context.consent.categoryPreferences.Marketing"] = choice % 2 == 0
         if choice % 5 == 1:
             record["timezone"] = ZONES[choice % len(ZONES)]
         out.append(json.dumps(record).encode())

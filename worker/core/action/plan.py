@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from zoneinfo import ZoneInfo
 
+from worker.core.action.guards.consent import Forms
 from worker.core.action.guards.guards import Limits, Rule
 from worker.core.action.guards.local_time import zone_named
 from worker.core.action.language.expressions import ExpressionError, Tree, Type, Value, names_in, parse
@@ -41,6 +42,7 @@ class Plan:
     latches: tuple[Latch, ...]  # of the rules, by falling priority, then by name
     rules: dict[str, Rule]
     limits: Limits
+    forms: Forms  # of consent
     zone: ZoneInfo
     zone_of_country: dict[int, ZoneInfo]  # by hash
 
@@ -90,6 +92,7 @@ def plan_of(
         tuple(compiler.latches),
         {name: _rule(name, rule) for name, rule in rules.items()},
         Limits(action.cap, action.cap_days, (minute_of(action.quiet_from), minute_of(action.quiet_until)), frozenset(action.suppressed), seed),
+        Forms(action.consent_ga4, action.consent_segment),
         _zone(action.timezone),
         {stable_hash(country): _zone(zone) for country, zone in action.timezones.items()},
     )

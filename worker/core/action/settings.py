@@ -32,6 +32,7 @@ def minute_of(clock: str) -> int:
 
 
 Zone = Annotated[str, AfterValidator(_zone)]
+Purpose = Annotated[str, Field(min_length=1, max_length=100)]
 ClockTime = Annotated[str, AfterValidator(_clock)]
 
 
@@ -73,6 +74,16 @@ class ActionSettings(Section):
     quiet_until: ClockTime = Field("08:00", description="Quiet hours end; the same time as quiet_from turns them off.")
     cap: int = Field(3, ge=1, le=1000, description="Most triggers of all rules together to one user in `cap_days`.")
     cap_days: int = Field(1, ge=1, le=366, description="Calendar days of the user's time zone that `cap` counts, today included.")
+    consent_ga4: tuple[Purpose, ...] = Field(
+        (),
+        examples=[["ad_user_data", "ad_personalization"]],
+        description="Purposes of GA4's consent mode that all have to be granted for a message; empty: consent is not read in this form.",
+    )
+    consent_segment: tuple[Purpose, ...] = Field(
+        (),
+        examples=[["Advertising"]],
+        description="Categories of Segment's consent preferences that all have to be true for a message; empty: consent is not read in this form.",
+    )
     suppressed: tuple[str, ...] = Field((), description="Users who are never sent anything.")
     new_for_ms: Positive = Field(written("7 d"), alias="new_for", description="A user counts as new for this long after the first event.")
     at_risk_after_ms: Positive = Field(written("10 d"), alias="at_risk_after", description="A user counts as at risk after this long a silence.")

@@ -78,14 +78,18 @@ def shapes_of(records: Sequence[Record]) -> Shapes:
     return set(map(tuple, records))
 
 
-def unknown_fields(records: Sequence[Record], shapes: Shapes) -> dict[str, int]:
-    """Count records by the unknown fields that they carry; names are cut short, and past a number of names the rest counts as one."""
-    if FIELDS.issuperset(chain.from_iterable(shapes)):
+def unknown_fields(records: Sequence[Record], shapes: Shapes, further: Sequence[str]) -> dict[str, int]:
+    """Count records by the fields that they carry and nobody knows; names are cut short, and past a number of names the rest counts as one.
+
+    Whoever asks for `further` fields knows them.
+    """
+    known = FIELDS.union(further)
+    if known.issuperset(chain.from_iterable(shapes)):
         return {}
     counts: dict[str, int] = {}
     for keys, number in Counter(map(tuple, records)).items():
         for name in keys:
-            if name not in FIELDS:
+            if name not in known:
                 counted = name[:UNKNOWN_NAME_LENGTH]
                 if counted not in counts and len(counts) >= UNKNOWN_NAMES:
                     counted = UNKNOWN_OVERFLOW

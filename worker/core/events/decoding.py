@@ -59,7 +59,7 @@ class Batch:
     search_term: Integers
     labels: dict[int, str]  # hash -> text, cut to LABEL_LENGTH, of every category, path, country, device and medium here
     unknown_fields: dict[str, int]  # name -> events that carry it
-    further: dict[str, list[Any]]  # the values, as they came, of each unknown field that was asked for, if any event has it; None where absent
+    further: dict[str, list[Any]]  # the values, as they came, of each further field that was asked for, if any event has it; None where absent
 
     def __len__(self) -> int:
         return len(self.user_id)
@@ -68,7 +68,7 @@ class Batch:
 def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES, further: Sequence[str] = ()) -> tuple[Batch, list[Rejected]]:
     """Decode record values to a Batch and the list of those refused; each position is in exactly one of the two, both in input order.
 
-    `names` translates a shop's own event names to GA4's; `further` are unknown fields whose values are wanted too, of whatever type.
+    `names` translates a shop's own event names to GA4's; `further` are fields beside those of docs/events.md whose values are wanted too, of whatever type.
     Never raises for any bytes.
     """
     parsed = parse(values)
@@ -77,11 +77,9 @@ def decode(values: Sequence[bytes | None], names: Mapping[str, str] = NO_NAMES, 
     if faults:
         parsed, fields = parsed.without(faults), fields.without(faults)
         shapes = shapes_of(parsed.records)
-    batch = batch_of(fields, parsed.positions, names, unknown_fields(parsed.records, shapes))
+    batch = batch_of(fields, parsed.positions, names, unknown_fields(parsed.records, shapes, further))
     carried = {field for keys in shapes for field in further if field in keys}
     batch.further = {field: [record.get(field) for record in parsed.records] for field in further if field in carried}
-    for field in further:  # whoever asks for a field knows it
-        batch.unknown_fields.pop(field, None)
     return batch, parsed.rejected
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from worker.core.action.guards.consent import consent_of
+from worker.core.action.guards.consent import state_of
 from worker.core.action.portraits import interests
 from worker.core.action.state import interests_of
 from worker.core.action.state import read as read_action
@@ -55,6 +55,6 @@ def _agreed(log: Log, settings: Settings) -> set[str]:
         key = record.key or b""
         if key.startswith(b"a:") and record.value:
             row = interests_of([read_action(record.value)])[0]
-            if consent_of(row[interests.CONSENT]) == "granted":
+            if state_of(row[interests.CONSENT]) == "granted":
                 agreed.add(key[2:].decode())
     return agreed

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.core.action.crossings.latches import flags_of
-from worker.core.action.guards.consent import consent_of
+from worker.core.action.guards.consent import state_of
 from worker.core.action.guards.guards import Guards, Held, Memory, Person, Rule, Verdict, assigns, trigger_id
 from worker.core.action.guards.local_time import quiet_until, zone_named
 from worker.core.action.language.evaluation import Column, evaluate
@@ -183,7 +183,7 @@ class Crossings:
         places, numbers = np.nonzero(flags_of(crossed[moments], len(self.plan.latches)).T)
         scored, column, chosen = scene.turned.scored, self.plan.portraits.columns(scene.moments), moments[places]
         users = [scene.user_of[row] or "" for row in scored.row[chosen].tolist()]
-        said = (column("consent")[chosen], scene.moments.interest(interests.ZONE)[chosen], column("country")[chosen])
+        said = (scene.moments.interest(interests.CONSENT)[chosen], scene.moments.interest(interests.ZONE)[chosen], column("country")[chosen])
         because = Because(self.types, scene.labels, column)
         why: list[dict[str, Any]] = [{} for _ in users]
         for number in np.unique(numbers).tolist():
@@ -237,7 +237,7 @@ class Crossings:
         """Some users at one moment each. Their zone is the one that their events name, else the country's, else the configured one."""
         places = list(zip(zone.tolist(), country.tolist(), strict=True))
         zones = {place: self._zone(*place, labels) for place in set(places)}
-        return [Person(user, consent_of(said), zones[place]) for user, said, place in zip(users, consent.tolist(), places, strict=True)]
+        return [Person(user, state_of(said), zones[place]) for user, said, place in zip(users, consent.tolist(), places, strict=True)]
 
     def _zone(self, zone: float, country: float, labels: Mapping[int, str]) -> ZoneInfo:
         named = zone_named(labels.get(int(zone), "")) if zone else None

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.core.action.guards.consent import in_own_form
 from worker.core.action.language.evaluation import Column, code_of
 from worker.core.action.language.expressions import Type
 from worker.core.action.portraits import interests
@@ -95,6 +96,10 @@ def _usual_hour(moments: Moments) -> Floats:
     return np.asarray(counts.argmax(axis=0), dtype=np.float64)
 
 
+def _consent(moments: Moments) -> Floats:
+    return in_own_form(moments.interest(interests.CONSENT))
+
+
 FIELDS: dict[str, Field] = {
     "days_since_seen": Field("number", "Days since the user's latest event.", _since(at.LAST)),
     "days_known": Field("number", "Days since the user's first event.", _since(at.FIRST)),
@@ -115,7 +120,7 @@ FIELDS: dict[str, Field] = {
     "device": Field("text", "The device seen last.", _profile(at.DEVICE)),
     "country": Field("text", "The country seen last.", _profile(at.COUNTRY)),
     "medium": Field("text", "The medium that brought the latest visit.", _profile(at.MEDIUM)),
-    "consent": Field("text", "What the user said last: granted, denied or unsubscribed; empty is unknown.", lambda m: m.interest(interests.CONSENT)),
+    "consent": Field("text", "What the user said last: granted, denied or unsubscribed; empty is unknown.", _consent),
 }
 
 

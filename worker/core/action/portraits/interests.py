@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.events.hashing import stable_hash
 from worker.core.profiles.rounds import Rounds
 from worker.core.settings import DAY_MS, HOUR_MS
 
@@ -27,15 +26,14 @@ INTERESTS_VERSION = 1
 CATEGORY = 0  # hashes
 WEIGHT = CATEGORY + FAVOURITES  # events with the category, faded to AS_OF
 AS_OF = WEIGHT + FAVOURITES  # time of the latest event with a category
-CONSENT = AS_OF + 1  # hash of what was said last, 0 = nothing yet
+CONSENT = AS_OF + 1  # what was said last and in which form (guards/consent.py), 0 = nothing yet
 CONSENT_MS = CONSENT + 1  # when that was
 ZONE = CONSENT_MS + 1  # hash of the time zone's name, 0 = none given
 HOURS = ZONE + 1  # events in each hour of the day, UTC
 WIDTH = HOURS + HOURS_OF_DAY
 _FOLLOWED = WEIGHT + FAVOURITES  # categories and their weights come first
+_FIRST = 2.0**48  # later than any event: what is added to the time of what counts before everything that came later
 FEW = 24  # events of a round that numpy is not worth its while for
-
-GRANTED, DENIED, UNSUBSCRIBED = (stable_hash(word) for word in ("granted", "denied", "unsubscribed"))
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ class Traces:
 
     time_ms: Floats
     category: Ints
-    consent: Ints  # GRANTED, DENIED or UNSUBSCRIBED
+    consent: Ints  # numbers of guards/consent.py
     zone: Ints
 
     def take(self, index: Ints) -> Traces:
@@ -69,16 +67,16 @@ def advance(states: Floats, events: Traces, rounds: Rounds, wanted: Wanted = Wan
     ends = np.empty(first, dtype=np.int64)  # of each chain, by the column of its state before the turn, the column of its last
     ends[rounds.before] = rounds.last
     seen = events.category != 0
-    states[:, AS_OF] = _latest_time(states[:first, AS_OF], events, seen, rounds)
+    states[:, AS_OF] = _latest(states[:first, AS_OF], events.time_ms, seen, rounds)
     passed_ms = events.time_ms - states[rounds.previous, AS_OF]
     rows = _categorise(states, events, seen, passed_ms, rounds, each=wanted.favourites)
     if not wanted.favourites:
         states[ends, :_FOLLOWED] = rows
 
-    said = events.consent != 0
-    states[:, CONSENT_MS] = _latest_time(states[:first, CONSENT_MS], events, said, rounds)
-    later = said & (events.time_ms >= states[rounds.previous, CONSENT_MS])  # what was said last counts, by the events' own times
-    _keep(states, CONSENT, events.consent, later, rounds)
+    said, weight = events.consent != 0, events.time_ms + _FIRST * (events.consent > 0)
+    weights = _latest(states[:first, CONSENT_MS] + _FIRST * (states[:first, CONSENT] > 0), weight, said, rounds)
+    states[:, CONSENT_MS] = np.where(weights < _FIRST, weights, weights - _FIRST)
+    _keep(states, CONSENT, events.consent, said & (weight >= weights[rounds.previous]), rounds)
     _keep(states, ZONE, events.zone, events.zone != 0, rounds)
     hour = (events.time_ms // HOUR_MS).astype(np.int64) % HOURS_OF_DAY
     if wanted.hours:
@@ -88,9 +86,9 @@ def advance(states: Floats, events: Traces, rounds: Rounds, wanted: Wanted = Wan
         states[ends, HOURS:] = states[:first, HOURS:] + counts.reshape(first, HOURS_OF_DAY)
 
 
-def _latest_time(before: Floats, events: Traces, flagged: Flags, rounds: Rounds) -> Floats:
-    """The latest time of a flagged event, or the time before the turn, at every column."""
-    times = np.concatenate([before, np.where(flagged, events.time_ms, 0.0)])
+def _latest(before: Floats, time_ms: Floats, flagged: Flags, rounds: Rounds) -> Floats:
+    """The latest of the flagged events' times, or the time before the turn, at every column."""
+    times = np.concatenate([before, np.where(flagged, time_ms, 0.0)])
     if not flagged.any():
         times[rounds.chains :] = before[rounds.chain]
     elif (times[rounds.chains :] < times[rounds.previous]).any():  # else each is the latest already

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.action.guards.consent import consent_of
+from worker.core.action.guards.consent import source_of, state_of
 from worker.core.action.portraits import interests
 from worker.core.action.portraits.fields import Moments, Portraits
 from worker.core.action.records import Because
@@ -28,8 +28,8 @@ def portrait_of(
     portraits: Portraits,
 ) -> dict[str, Any]:
     """The portrait at `time_ms` (epoch milliseconds) from the rows of the user's profile and interests, the latest score's targets and the segments."""
-    said = [[float(scores.get(target, {}).get(what, np.nan)) for target in portraits.targets] for what in ("p", "lift")]
-    p, lift = (np.array([row]) for row in said)
+    scored = [[float(scores.get(target, {}).get(what, np.nan)) for target in portraits.targets] for what in ("p", "lift")]
+    p, lift = (np.array([row]) for row in scored)
     moments = Moments(
         np.array([time_ms]),
         lambda column: profile[column : column + 1],
@@ -40,9 +40,10 @@ def portrait_of(
     )
     because = Because(portraits.types(), labels, portraits.columns(moments))
     own = [name for name in portraits.fields if name.partition(".")[0] not in portraits.targets]
-    consent: dict[str, Any] = {"state": consent_of(interest[interests.CONSENT])}
-    if interest[interests.CONSENT]:
-        consent["time_ms"] = int(interest[interests.CONSENT_MS])
+    said = float(interest[interests.CONSENT])
+    consent: dict[str, Any] = {"state": state_of(said)}
+    if said:
+        consent |= {"time_ms": int(interest[interests.CONSENT_MS]), "source": source_of(said)}
     zone = labels.get(int(interest[interests.ZONE])) if interest[interests.ZONE] else None
     return {
         "schema": SCHEMA,
