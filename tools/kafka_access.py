@@ -110,17 +110,7 @@ def roles(settings: Settings | None = None) -> list[Role]:
                 Access("group", group, ("Describe",), "how far it is scored"),
             ),
         ),
-        Role(
-            "clickscore-replayer",
-            "clickscore deadletters replay",
-            (
-                topic(topics.deadletter, "Read", "Write", *look, why="letters, and receipts of those that were replayed"),
-                topic(topics.events, "Read", "Write", *look, why="the input, to which they go back"),
-                *others(topics.deadletter, topics.events),
-                Access("group", f"{group}.deadletters", ("Read",), "the oldest letter that was not replayed"),
-                Access("transactional-id", f"{group}.deadletters.*", ("Write", "Describe"), "a batch of letters is one transaction"),
-            ),
-        ),
+        _replayer(settings, others),
         _relearner(settings),
         *([_officer(settings, others)] if settings.privacy.key else []),
         _scaler(settings),
@@ -146,6 +136,20 @@ def _officer(settings: Settings, others: Callable[..., tuple[Access, ...]]) -> R
         Access("transactional-id", "clickscore-append-*", ("Write", "Describe"), "requests are written all or none"),
     )
     return Role("clickscore-officer", "clickscore privacy: users are forgotten on request", access)
+
+
+def _replayer(settings: Settings, others: Callable[..., tuple[Access, ...]]) -> Role:
+    """Who sends dead letters back. Listing them needs no Write."""
+    topics, group, look = settings.topics, f"{settings.service.group}.deadletters", ("Describe", "DescribeConfigs")
+    access = (
+        Access("topic", topics.deadletter, ("Read", "Write", *look), "letters, and receipts of those that were replayed"),
+        Access("topic", topics.events, ("Read", "Write", *look), "the input, to which they go back"),
+        *((Access("topic", topics.receipts, ("Read", *look), "who was erased, whose letters do not go back"),) if settings.privacy.key else ()),
+        *others(topics.deadletter, topics.events, topics.receipts),
+        Access("group", group, ("Read",), "the oldest letter that was not replayed"),
+        Access("transactional-id", f"{group}.*", ("Write", "Describe"), "a batch of letters is one transaction"),
+    )
+    return Role("clickscore-replayer", "clickscore deadletters replay", access)
 
 
 def _relearner(settings: Settings) -> Role:

@@ -61,6 +61,7 @@ kafka-acls "$@" --add --allow-principal User:clickscore-reader --group clickscor
 # clickscore deadletters replay
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.deadletter --operation Read --operation Write --operation Describe --operation DescribeConfigs # letters, and receipts of those that were replayed
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickstream.events --operation Read --operation Write --operation Describe --operation DescribeConfigs # the input, to which they go back
+kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.receipts --operation Read --operation Describe --operation DescribeConfigs # who was erased, whose letters do not go back
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.scores --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.examples --operation Describe --operation DescribeConfigs # whether it is as it should be
@@ -68,7 +69,6 @@ kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clicksc
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.triggers --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.privacy --operation Describe --operation DescribeConfigs # whether it is as it should be
-kafka-acls "$@" --add --allow-principal User:clickscore-replayer --topic clickscore.receipts --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --group clickscore.deadletters --operation Read # the oldest letter that was not replayed
 kafka-acls "$@" --add --allow-principal User:clickscore-replayer --transactional-id clickscore.deadletters. --resource-pattern-type prefixed --operation Write --operation Describe # a batch of letters is one transaction
 

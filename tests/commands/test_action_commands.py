@@ -41,11 +41,7 @@ turn_events = 200
 path = "shop.db"
 """
 SAID = (b'"consent":"granted"', b'"consent.ad_personalization":"granted"', b'"consent":"denied"', b'"consent":""')
-LINES = [
-    line.replace(b'"user_id"', b'%s,"user_id"' % SAID[sum(line.split(b'"user_id":')[1][:9]) % 4])
-    for line in shop_lines(120, 6)
-    if b'"user_id":' in line
-]
+LINES = [line.replace(b'"user_id"', b'%s,"user_id"' % SAID[sum(line.split(b'"user_id":')[1][:9]) % 4]) for line in shop_lines(120, 6) if b'"user_id":' in line]
 PORTRAIT = json.loads((Path(__file__).parents[2] / "schemas" / "portrait.schema.json").read_text(encoding="utf-8"))
 
 
@@ -134,11 +130,11 @@ def test_a_dry_run_of_segments_ends_with_the_same_members(folder: Path, command:
 def test_a_portrait_tells_when_and_in_which_form_consent_was_said(folder: Path, command: Command) -> None:
     members = command("segments", "members", "regulars")[1].splitlines()
     consent = {user: json.loads(command("profile", user, "--json")[1])["consent"] for user in members}
-    assert {said.get("source") for said in consent.values()} == {"own", "ga4", None}
-    for user, said in consent.items():
-        assert ("source" in said) == ("time_ms" in said) == (said["state"] != "unknown")
+    assert {word.get("source") for word in consent.values()} == {"own", "ga4", None}
+    for user, word in consent.items():
+        assert ("source" in word) == ("time_ms" in word) == (word["state"] != "unknown")
         (line,) = (line for line in command("profile", user)[1].splitlines() if line.startswith("  consent"))
-        assert line.endswith("in GA4's consent mode") == (said.get("source") == "ga4")
+        assert line.endswith("in GA4's consent mode") == (word.get("source") == "ga4")
 
 
 def test_an_audience_holds_hashes_of_those_who_agreed_and_of_nobody_else(folder: Path, command: Command, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from worker.core.labels.examples import Example
 from worker.core.learning.relearned import is_relearned
 from worker.core.learning.snapshot import Snapshot
 from worker.core.learning.trainer import Trainer
-from worker.core.privacy.erased import ErasedExamples
+from worker.core.privacy.erased_users import ErasedUsers
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Log
 from worker.service.assembly import build_loop, trainer_group
@@ -52,7 +52,7 @@ EARLY = json.loads(LINES[0])["user_id"]  # windows of decisions have closed by t
 
 def remaining(log: Log, settings: Settings) -> dict[str, bytes]:
     """What a trainer learns of all examples that are there, who never saw those of the erased."""
-    erased, topic, models = ErasedExamples(settings.privacy.key.encode()), settings.topics.examples, {}
+    erased, topic, models = ErasedUsers(settings.privacy.key.encode()), settings.topics.examples, {}
     for record in log.read(settings.topics.receipts, 0):
         erased.take(record.value or b"")
     for number, target in enumerate(settings.targets):
@@ -61,7 +61,7 @@ def remaining(log: Log, settings: Settings) -> dict[str, bytes]:
             position = record.offset + 1
             if not is_relearned(record.key):
                 seen.append(Example.decode(record.value or b"", settings.pseudonyms))
-        left = [example for example in seen if not erased.has(example)]
+        left = [example for example in seen if not erased.has_example(example)]
         assert len(left) < len(seen)
         trainer.learn_many(left, {number: position})
         models[target] = trainer.snapshot().encode()

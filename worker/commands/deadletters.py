@@ -75,7 +75,8 @@ def replay(
     """Send dead letters to the input again, once what was wrong with them has been mended.
 
     Each goes back as it came, to the partition that it came from, with a header that counts how often it was replayed. No letter is replayed twice; an
-    event that has died again after three replays is left alone. Letters left out by --reason or --since stay available.
+    event that has died again after three replays is left alone, and so is one of a user who was erased since. Letters left out by --reason or --since stay
+    available.
     """
     from worker.configuration import load
     from worker.service.clock import SystemClock
@@ -130,6 +131,7 @@ def _print_summary(summary: Summary) -> None:
                 (summary.replayed[reason], "replayed"),
                 (summary.too_often[reason], "replayed too often"),
                 (summary.no_events[reason], "no events, and not for replay"),
+                (summary.erased[reason], "of erased users, and not for replay"),
             )
             if count
         ]

@@ -9,14 +9,19 @@ from typing import NamedTuple
 import pytest
 
 from worker.core.events.deadletters import REASON, dead_letter
+from worker.core.privacy.erasure import Erased
+from worker.core.privacy.receipts import Receipts
+from worker.core.privacy.requests import Request
 from worker.log.contract import Log, Message, Record
 from worker.log.embedded import EmbeddedLog
 from worker.service.clock import SystemClock
+from worker.service.privacy.erased import ReceiptsNotOurs
 from worker.service.reprocessing.deadletters import MOST_REPLAYS, RECEIPT, REPLAYS, ReplayTaken, Wanted, group_of, replay, summarize
 from worker.service.topics import connect, create_topics
 from worker.settings import Settings
 
-SHORT = ("events", "scores", "profiles", "examples", "models", "deadletter")
+SHORT = ("events", "scores", "profiles", "examples", "models", "deadletter", "privacy", "receipts")
+KEY = "k" * 32
 FORMS = ("embedded", "kafka-python", "librdkafka")
 
 
@@ -31,6 +36,12 @@ class Post(NamedTuple):
         own = tuple((name.replace("_", "."), content) for name, content in headers.items())
         key, value, full = dead_letter(value, key, self.settings.topics.events, partition, offset, reason, "words", own)
         self.log.append(self.settings.topics.deadletter, [Message(value, key, tuple(full), partition)])
+
+    def forget(self, user: str, partition: int, until: int, key: str = KEY) -> None:
+        """A receipt: this user was erased when a partition had been read so far."""
+        request, receipts = Request("DELETE", "r", user, 1), Receipts(key.encode())
+        value = receipts.receipt(request, Erased(), 2, partition, until)
+        self.log.append(self.settings.topics.receipts, [Message(value, receipts.key(request, partition), (), 0)])
 
     def replay(self, **wanted: str | int) -> Counter[str]:
         return sum(replay(self.log, self.settings, Wanted(**wanted), SystemClock()), Counter[str]())  # type: ignore[arg-type]
@@ -48,7 +59,7 @@ class Post(NamedTuple):
 
 @pytest.fixture(params=FORMS)
 def post(request: pytest.FixtureRequest, fresh_name: Callable[[str], str]) -> Iterator[Post]:
-    given = {"topics": {short: fresh_name(short) for short in SHORT}, "service": {"group": fresh_name("group")}}
+    given = {"topics": {short: fresh_name(short) for short in SHORT}, "service": {"group": fresh_name("group")}, "privacy": {"key": KEY}}
     log: Log
     if request.param == "embedded":
         settings = Settings.model_validate(given)
@@ -116,6 +127,29 @@ def test_older_letters_are_left_for_later(post: Post) -> None:
     [old] = post.in_letters()
     assert post.replay(since_ms=old.timestamp_ms + 1) == {}
     assert post.replay(since_ms=old.timestamp_ms) == {"old": 1}
+
+
+def test_letters_of_erased_users_do_not_go_back_and_hold_nothing_back(post: Post) -> None:
+    post.die(0, 3, "a", b"before", b"gone")
+    post.die(0, 4, "null_key", b'{"user_id": "gone"}', None)
+    post.die(0, 4, "a", b'{"user_id": ["gone"]}', b"another")
+    post.die(1, 4, "a", b"elsewhere", b"gone")
+    post.die(0, 5, "a", b"afterwards", b"gone")
+    assert summarize(post.log, post.settings, Wanted()).open == {"a": 4, "null_key": 1}
+    post.forget("gone", 0, 5)
+    summary = summarize(post.log, post.settings, Wanted())
+    assert (summary.erased, summary.open) == ({"a": 1, "null_key": 1}, {"a": 3})
+    assert post.replay() == {"a": 3}
+    assert sorted(r.value or b"" for r in post.input()) == [b"afterwards", b"elsewhere", b'{"user_id": ["gone"]}']
+    assert post.position() > max(r.offset for r in post.log.read(post.settings.topics.deadletter, 0) if REASON in dict(r.headers))
+
+
+def test_receipts_of_another_key_stop_a_replay_before_anything_is_sent(post: Post) -> None:
+    post.die(0, 3, "a")
+    post.forget("u9", 0, 1, key="l" * 32)
+    with pytest.raises(ReceiptsNotOurs, match="signature"):
+        post.replay()
+    assert post.input() == []
 
 
 def test_of_two_at_once_the_second_goes_on_where_the_first_was(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

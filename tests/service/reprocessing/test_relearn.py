@@ -16,7 +16,7 @@ from worker.core.labels.tallies import Tally
 from worker.core.learning.relearned import is_relearned, relearned_key
 from worker.core.learning.snapshot import Snapshot
 from worker.core.learning.trainer import Trainer
-from worker.core.privacy.erased import ErasedExamples
+from worker.core.privacy.erased_users import ErasedUsers
 from worker.core.privacy.erasure import Erased
 from worker.core.privacy.receipts import Receipts
 from worker.core.privacy.requests import Request
@@ -24,7 +24,8 @@ from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message, Record, Topic
 from worker.log.errors import Fenced
 from worker.service.loop import Loop
-from worker.service.reprocessing.relearning import ReceiptsNotOurs, Relearning, hand_over, relearn, taken_over
+from worker.service.privacy.erased import ReceiptsNotOurs
+from worker.service.reprocessing.relearning import Relearning, hand_over, relearn, taken_over
 from worker.service.scoring.models import Models
 from worker.service.training.takeover import Coming, TakeOver
 
@@ -95,12 +96,14 @@ def records(bench: Bench, number: int) -> Iterator[Record]:
 
 def remaining(bench: Bench) -> dict[str, bytes]:
     """What a trainer that never saw the erased ones learns of all that is there, in one go."""
-    erased, ends, models = ErasedExamples(KEY.encode()), bench.log.end_offsets(EXAMPLES), {}
+    erased, ends, models = ErasedUsers(KEY.encode()), bench.log.end_offsets(EXAMPLES), {}
     for record in bench.log.read(RECEIPTS, 0):
         erased.take(record.value or b"")
     for number, target in enumerate(TARGETS):
         trainer = Trainer(target, bench.settings.targets[target], TABLE_SIZE, LAYOUT)
-        left = [example for record in records(bench, number) if not erased.has(example := Example.decode(record.value or b"", bench.settings.pseudonyms))]
+        left = [
+            example for record in records(bench, number) if not erased.has_example(example := Example.decode(record.value or b"", bench.settings.pseudonyms))
+        ]
         assert len(left) < len(list(records(bench, number)))
         trainer.learn_many(left, {number: ends[number]})
         models[target] = trainer.snapshot().encode()

@@ -11,6 +11,7 @@ Who replays joins that group as the one member "replay". Another replay takes it
 nothing, and the second reads the receipts of everything that was committed before.
 
 Triggers that could not be delivered are dead letters too. They are counted and shown, and never go back: they are no events, and most have expired.
+Nor do letters of users who were erased since, by the receipts: their events would come to the input once more, as if nobody had asked to be forgotten.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from worker.core.events.deadletters import PARTITION, PREFIX, REASON, TOPIC
+from worker.core.events.deadletters import OFFSET, PARTITION, PREFIX, REASON, TOPIC
 from worker.errors import ClickscoreError
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, LogUnavailable
 from worker.service.clock import Clock
+from worker.service.privacy.erased import erased_by_receipts
 from worker.settings import Settings
 
 REPLAYS = "clickscore.replays"  # header of a replayed event: how often it was
@@ -50,20 +52,21 @@ class Wanted:
 
 @dataclass(slots=True)
 class Summary:
-    """Letters by reason: how many, how many of them were replayed already, too often, or are no events, and one example of each reason."""
+    """Letters by reason: how many, how many of them were replayed already, too often, are no events or of erased users, and one example of each reason."""
 
     letters: Counter[str] = field(default_factory=Counter)
     replayed: Counter[str] = field(default_factory=Counter)
     too_often: Counter[str] = field(default_factory=Counter)
     no_events: Counter[str] = field(default_factory=Counter)
+    erased: Counter[str] = field(default_factory=Counter)
     examples: dict[str, Record] = field(default_factory=dict)
 
     @property
     def open(self) -> Counter[str]:
         """What a replay would take, by reason."""
-        return self.letters - self.replayed - self.too_often - self.no_events
+        return self.letters - self.replayed - self.too_often - self.no_events - self.erased
 
-    def add(self, letter: Record, was_replayed: bool, is_event: bool) -> None:
+    def add(self, letter: Record, was_replayed: bool, is_event: bool, is_erased: bool) -> None:
         """Count a letter."""
         reason = reason_of(letter)
         self.letters[reason] += 1
@@ -71,6 +74,8 @@ class Summary:
             self.no_events[reason] += 1
         elif was_replayed:
             self.replayed[reason] += 1
+        elif is_erased:
+            self.erased[reason] += 1
         elif replays_of(letter) >= MOST_REPLAYS:
             self.too_often[reason] += 1
         self.examples.setdefault(reason, letter)
@@ -95,6 +100,31 @@ def is_receipt(record: Record) -> bool:
 def is_event(letter: Record, settings: Settings) -> bool:
     """Whether a letter was an event, and no trigger that could not be delivered."""
     return _header(letter, TOPIC) != settings.topics.triggers
+
+
+class ErasedLetters:
+    """Which letters are of users who were erased, with all that had been read until then; none where privacy.key is not set."""
+
+    def __init__(self, log: Log, settings: Settings) -> None:
+        """Raises ReceiptsNotOurs."""
+        self._erased = erased_by_receipts(log, settings)
+
+    def has(self, letter: Record) -> bool:
+        """Whether a letter is of one of them, by its key or by the user id in its value where that can be read."""
+        if self._erased is None:
+            return False
+        partition, offset = (_header(letter, name) for name in (PARTITION, OFFSET))
+        place = (int(partition) if partition.isdigit() else letter.partition, int(offset) if offset.isdigit() else 0)
+        return any(self._erased.has_event(user, *place) for user in _users(letter))
+
+
+def _users(letter: Record) -> set[str]:
+    named = {letter.key.decode("utf-8", "replace")} if letter.key else set()
+    try:
+        value = orjson.loads(letter.value or b"")
+    except orjson.JSONDecodeError:
+        return named
+    return named | {value["user_id"]} if isinstance(value, dict) and isinstance(value.get("user_id"), str) else named
 
 
 def group_of(settings: Settings) -> str:
@@ -134,11 +164,11 @@ def letters(log: Log, topic: str, wanted: Wanted) -> Iterator[Record]:
 
 def summarize(log: Log, settings: Settings, wanted: Wanted, see: Callable[[Record, bool], None] = lambda *_: None) -> Summary:
     """Count the letters; each is shown to `see`, with whether it was replayed. Writes nothing."""
-    summary, replayed = Summary(), Replayed(log, settings)
+    summary, replayed, erased = Summary(), Replayed(log, settings), ErasedLetters(log, settings)
     for letter in letters(log, settings.topics.deadletter, wanted):
         event = is_event(letter, settings)
         was_replayed = event and replayed.has(letter)  # a replay may have gone past what it never takes
-        summary.add(letter, was_replayed, event)
+        summary.add(letter, was_replayed, event, event and erased.has(letter))
         see(letter, was_replayed)
     return summary
 
@@ -147,11 +177,12 @@ def replay(log: Log, settings: Settings, wanted: Wanted, clock: Clock) -> Iterat
     """Send the wanted letters that were not replayed yet back to the input, each to the partition that it came from.
 
     Yields what was sent by reason, after each transaction: that is in the log for good. Raises ReplayTaken when another replay has begun meanwhile;
-    LogUnavailable when the log was away for longer than COMMIT_WITHIN_S; the rest is left to the next replay then.
+    LogUnavailable when the log was away for longer than COMMIT_WITHIN_S; the rest is left to the next replay then. ReceiptsNotOurs before anything is sent.
     """
+    erased = ErasedLetters(log, settings)
     turns = log.turns(group_of(settings), [settings.topics.deadletter], MEMBER, on_gap="skip")  # what retention took is no letter any more
     try:
-        yield from _Replay(log, turns, settings, wanted, clock).run()
+        yield from _Replay(log, turns, settings, wanted, erased, clock).run()
     except Fenced as error:
         what = f"another replay of the dead letters has begun meanwhile, and goes on with the rest ({error.problems[0].what})"
         raise ReplayTaken(what, error.problems[0].where, "wait for its end, then look at `clickscore deadletters list`") from error
@@ -166,8 +197,8 @@ class ReplayTaken(ClickscoreError):
 class _Replay:
     """One replay, from joining the group to the end of the letters as it was then."""
 
-    def __init__(self, log: Log, turns: Turns, settings: Settings, wanted: Wanted, clock: Clock) -> None:
-        self._log, self._turns, self._settings, self._wanted, self._clock = log, turns, settings, wanted, clock
+    def __init__(self, log: Log, turns: Turns, settings: Settings, wanted: Wanted, erased: ErasedLetters, clock: Clock) -> None:
+        self._log, self._turns, self._settings, self._wanted, self._erased, self._clock = log, turns, settings, wanted, erased, clock
         self._topic = settings.topics.deadletter
         self._oldest: dict[int, int] = {}  # by partition, the oldest letter that was left out
 
@@ -222,7 +253,7 @@ class _Replay:
         return self._may_go_back(letter) and not replayed.has(letter) and self._wanted.has(letter) and replays_of(letter) < MOST_REPLAYS
 
     def _may_go_back(self, letter: Record) -> bool:
-        return not is_receipt(letter) and is_event(letter, self._settings)
+        return not is_receipt(letter) and is_event(letter, self._settings) and not self._erased.has(letter)
 
     def _marks(self, taken: list[Record], replayed: Replayed) -> dict[TopicPartition, int]:
         """The positions to commit: up to the oldest letter that was left out, or behind everything."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,15 +19,14 @@ from worker.core.labels.examples import Example
 from worker.core.learning.relearned import HEADER, Relearned, relearned_key
 from worker.core.learning.snapshot import Snapshot, SnapshotError
 from worker.core.learning.window import log_losses
-from worker.core.privacy.erased import ErasedExamples, ReceiptRefused
 from worker.core.scoring.scorecard import Scorecard
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
-from worker.errors import ClickscoreError
 from worker.log.contract import Log, Message, Record
 from worker.service.assembly import trainer_group
 from worker.service.clock import Clock
+from worker.service.privacy.erased import erased_by_receipts
 from worker.service.scoring.models import latest_of, usable
-from worker.service.topics import place, target_partitions
+from worker.service.topics import target_partitions
 from worker.service.training.target_examples import TargetExamples
 from worker.settings import Settings
 
@@ -60,28 +59,6 @@ class Relearning:
     def read(self) -> int:
         """Records read."""
         return self.learned + self.erased + self.refused
-
-
-class ReceiptsNotOurs(ClickscoreError):
-    """Receipts that were written with another key: who they erase would be learned."""
-
-    exit_code: ClassVar[int] = 78  # EX_CONFIG
-
-
-def erased_by_receipts(log: Log, settings: Settings) -> ErasedExamples | None:
-    """What all receipts erase; None where privacy.key is not set. Raises ReceiptsNotOurs."""
-    if settings.privacy.key_bytes is None:
-        return None
-    erased, topic = ErasedExamples(settings.privacy.key_bytes), settings.topics.receipts
-    for partition in range(log.partition_count(topic)):
-        for record in log.read(topic, partition):
-            try:
-                if record.value is not None:
-                    erased.take(record.value)
-            except ReceiptRefused as error:
-                todo = "set privacy.key to the one that the workers have"
-                raise ReceiptsNotOurs(str(error), f"{place(settings)}, topic {topic}, partition {partition}, offset {record.offset}", todo) from None
-    return erased
 
 
 def relearn(log: Log, settings: Settings) -> Iterator[Relearning]:

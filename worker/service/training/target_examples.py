@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from worker.core.labels.examples import Example, ExampleError
 from worker.core.labels.tallies import Tally
 from worker.core.learning.relearned import is_relearned
-from worker.core.privacy.erased import ErasedExamples, ReceiptRefused
+from worker.core.privacy.erased_users import ErasedUsers, ReceiptRefused
 from worker.log.contract import Log, Record
 from worker.service.patience import Patience
 from worker.service.telemetry.happenings import Happenings
@@ -29,7 +29,7 @@ class Taken:
 class TargetExamples:
     """Reads records of targets' partitions. For one thread."""
 
-    def __init__(self, settings: Settings, erased: ErasedExamples | None) -> None:
+    def __init__(self, settings: Settings, erased: ErasedUsers | None) -> None:
         self._pseudonyms = settings.pseudonyms
         self._erased = erased
 
@@ -46,7 +46,7 @@ class TargetExamples:
             except ExampleError as error:
                 taken.refused.append((record.offset, error))
                 continue
-            if self._erased is not None and self._erased.has(example):
+            if self._erased is not None and self._erased.has_example(example):
                 taken.erased += 1
             else:
                 taken.examples.append(example)
@@ -58,7 +58,7 @@ class FollowedReceipts:
 
     def __init__(self, log: Log, settings: Settings, happened: Happenings, patience: Patience) -> None:
         self._happened, self._patience = happened, patience
-        self.erased = ErasedExamples(settings.privacy.key_bytes) if settings.privacy.key_bytes else None
+        self.erased = ErasedUsers(settings.privacy.key_bytes) if settings.privacy.key_bytes else None
         if self.erased is not None:
             topic = settings.topics.receipts
             ends = patience.call("read receipts", log.end_offsets, topic)

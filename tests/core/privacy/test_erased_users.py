@@ -1,4 +1,4 @@
-"""Which examples a receipt erases: those of its user, from its partition, before its offset."""
+"""Which events and examples a receipt erases: those of its user, from its partition, before its offset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from tests.core.drawn_examples import example
 from worker.core.labels.tallies import Tally
-from worker.core.privacy.erased import ErasedExamples, ReceiptRefused
+from worker.core.privacy.erased_users import ErasedUsers, ReceiptRefused
 from worker.core.privacy.erasure import Erased
 from worker.core.privacy.receipts import Receipts
 from worker.core.privacy.requests import Kind, Request
@@ -35,22 +35,29 @@ def receipt(partition: int, until: int, kind: Kind = "DELETE") -> bytes:
     ],
 )
 def test_an_example_is_erased_where_its_decision_came_before(decision_id: str, user: str, gone: bool) -> None:
-    erased = ErasedExamples(KEY)
+    erased = ErasedUsers(KEY)
     erased.take(receipt(3, 100))
-    assert erased.has(example([1], decision_id=decision_id, user=user)) is gone
+    assert erased.has_example(example([1], decision_id=decision_id, user=user)) is gone
+
+
+def test_an_event_is_erased_where_it_came_before() -> None:
+    erased = ErasedUsers(KEY)
+    erased.take(receipt(3, 100))
+    places = [("u1", 3, 0), ("u1", 3, 99), ("u1", 3, 100), ("u1", 2, 99), ("u2", 3, 99)]
+    assert [erased.has_event(*place) for place in places] == [True, True, False, False, False]
 
 
 def test_receipts_add_up_in_any_order_and_letting_somebody_in_again_erases_nothing() -> None:
-    erased = ErasedExamples(KEY)
+    erased = ErasedUsers(KEY)
     for value in (receipt(0, 50), receipt(0, 20), receipt(1, 5), receipt(0, 50), receipt(2, 900, "UNSUPPRESS")):
         erased.take(value)
     assert len(erased) == 1
-    assert [erased.has(example([1], decision_id=name, user=WHO)) for name in ("0-49", "0-50", "1-4", "1-5", "2-1")] == [True, False, True, False, False]
-    assert not erased.has(Tally("purchase", 0, 0, (), (), (0,)))
+    assert [erased.has_example(example([1], decision_id=name, user=WHO)) for name in ("0-49", "0-50", "1-4", "1-5", "2-1")] == [True, False, True, False, False]
+    assert not erased.has_example(Tally("purchase", 0, 0, (), (), (0,)))
 
 
 def test_what_was_not_written_with_the_key_erases_nothing() -> None:
-    erased, record = ErasedExamples(KEY), orjson.loads(receipt(0, 50))
+    erased, record = ErasedUsers(KEY), orjson.loads(receipt(0, 50))
     for value in (orjson.dumps({**record, "until": 60}), Receipts(KEY[::-1]).receipt(Request("DELETE", "r", "u1", 1), Erased(), 2, 0, 9), b"", b"[]"):
         with pytest.raises(ReceiptRefused, match="signature"):
             erased.take(value)

@@ -1,7 +1,7 @@
-"""Which examples are of erased users, by the receipts of their erasure (schemas/receipt.schema.json).
+"""What is of erased users, by the receipts of their erasure (schemas/receipt.schema.json).
 
-A receipt erases the examples of its pseudonym whose decision came from its partition of the input, at an offset below its `until`; a decision in silence
-counts with the offset of the user's last event. Examples of the same user from later events are nobody's erasure: they came after it.
+A receipt erases its pseudonym's events of its partition of the input, at offsets below its `until`, and the examples whose decision came from them; a
+decision in silence counts with the offset of the user's last event. Later events of the same user are nobody's erasure: they came after it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class ReceiptRefused(ValueError):
     """A record that is no receipt of ours; the text says why."""
 
 
-class ErasedExamples:
+class ErasedUsers:
     """What the receipts taken so far erase. The order in which they are taken does not matter, nor does one that is taken twice."""
 
     def __init__(self, key: bytes) -> None:
@@ -40,9 +40,13 @@ class ErasedExamples:
             self._until[whose] = max(record["until"], self._until.get(whose, 0))
             self._users.add(record["user"])
 
-    def has(self, example: Example | Tally) -> bool:
+    def has_example(self, example: Example | Tally) -> bool:
         """Whether nothing is to be learned from this example any more."""
-        if isinstance(example, Tally) or example.user not in self._users:
-            return False
-        partition, offset = example.origin
-        return offset < self._until.get((example.user, partition), 0)
+        return not isinstance(example, Tally) and example.user in self._users and self._has(example.user, *example.origin)
+
+    def has_event(self, user_id: str, partition: int, offset: int) -> bool:
+        """Whether the event at this place of the input, if it is this user's, was erased with the user."""
+        return self._has(self._receipts.pseudonym(user_id), partition, offset)
+
+    def _has(self, user: str, partition: int, offset: int) -> bool:
+        return offset < self._until.get((user, partition), 0)
