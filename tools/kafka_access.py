@@ -132,8 +132,9 @@ def _officer(settings: Settings, others: Callable[..., tuple[Access, ...]]) -> R
     access = (
         Access("topic", topics.privacy, ("Write", *look), "requests"),
         Access("topic", topics.receipts, ("Read", *look), "receipts"),
-        *others(topics.privacy, topics.receipts),
-        Access("transactional-id", "clickscore-append-*", ("Write", "Describe"), "requests are written all or none"),
+        Access("topic", topics.deadletter, ("Read", "Write", *look), "letters of erased users are covered with tombstones"),
+        *others(topics.privacy, topics.receipts, topics.deadletter),
+        Access("transactional-id", "clickscore-append-*", ("Write", "Describe"), "requests and tombstones are written all or none"),
     )
     return Role("clickscore-officer", "clickscore privacy: users are forgotten on request", access)
 

@@ -201,6 +201,11 @@ class Settings(CoreSettings, BaseSettings):
         """The part that decides what is computed, alone: what a pipeline is given, and what two runs must share to agree."""
         return CoreSettings.model_construct(**{name: getattr(self, name) for name in CoreSettings.model_fields})
 
+    @property
+    def erases_by_compaction(self) -> bool:
+        """Whether tombstones take what names erased users from triggers and dead letters too: on Kafka, where privacy.key is set. An embedded log is swept."""
+        return bool(self.privacy.key and self.kafka.bootstrap)
+
 
 def file_form(section: Section) -> dict[str, Any]:
     """Turn a section back into the keys and values that a file would hold, durations as text."""

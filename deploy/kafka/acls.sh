@@ -82,6 +82,7 @@ kafka-acls "$@" --add --allow-principal User:clickscore-relearner --transactiona
 # clickscore privacy: users are forgotten on request
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.privacy --operation Write --operation Describe --operation DescribeConfigs # requests
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.receipts --operation Read --operation Describe --operation DescribeConfigs # receipts
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.deadletter --operation Read --operation Write --operation Describe --operation DescribeConfigs # letters of erased users are covered with tombstones
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickstream.events --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.scores --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.profiles --operation Describe --operation DescribeConfigs # whether it is as it should be
@@ -89,8 +90,7 @@ kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clicksco
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.models --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.segments --operation Describe --operation DescribeConfigs # whether it is as it should be
 kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.triggers --operation Describe --operation DescribeConfigs # whether it is as it should be
-kafka-acls "$@" --add --allow-principal User:clickscore-officer --topic clickscore.deadletter --operation Describe --operation DescribeConfigs # whether it is as it should be
-kafka-acls "$@" --add --allow-principal User:clickscore-officer --transactional-id clickscore-append- --resource-pattern-type prefixed --operation Write --operation Describe # requests are written all or none
+kafka-acls "$@" --add --allow-principal User:clickscore-officer --transactional-id clickscore-append- --resource-pattern-type prefixed --operation Write --operation Describe # requests and tombstones are written all or none
 
 # KEDA: reads the lag
 kafka-acls "$@" --add --allow-principal User:clickscore-scaler --topic clickstream.events --operation Describe # how far the input goes

@@ -23,12 +23,17 @@ from tests.delivery.triggers import secret_of, trigger_value
 from tests.kafka.fixtures import GUEST, PASSWORD, SecureBroker
 from tools.kafka_access import WITH_ERASURE, Access, acl_script, roles, strimzi_users
 from worker.configuration import load
+from worker.core.events.deadletters import dead_letter, named
 from worker.core.events.fields import LAST_TIME_MS
+from worker.core.privacy.erasure import Erased
+from worker.core.privacy.receipts import Receipts
+from worker.core.privacy.requests import Request
 from worker.log.contract import Log, Message
 from worker.service.topics import open_log
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+KEY = "k" * 32
 PATIENCE_S = 60.0  # only reached when something is broken
 CONFIGURATION = """\
 [targets.intent]
@@ -194,6 +199,30 @@ def test_with_the_list_dead_letters_go_back(ground: Ground) -> None:
     command = ground.command("deadletters", "replay", "--go")
     told = command.communicate(timeout=PATIENCE_S)[0]
     assert command.returncode == 0, told
+
+
+def test_with_the_lists_users_are_erased_and_their_letters_stay_where_they_are(
+    secure_broker: SecureBroker, tmp_path: Path, fresh_name: Callable[[str], str]
+) -> None:
+    ground = Ground(secure_broker, tmp_path, fresh_name, f'[privacy]\nkey = "{KEY}"\n')
+    topics, request = ground.settings.topics, Request("DELETE", "r", "u1", 1)
+    with closing(ground.log()) as log:
+        value = Receipts(KEY.encode()).receipt(request, Erased(), 2, 0, 100)
+        log.append(topics.receipts, [Message(value, b"r")])
+        for offset, user in enumerate((b"u1", b"u2")):
+            letter = named(dead_letter(b"{", user, topics.events, 0, offset, "invalid_json", "words"), b"0/%d" % offset)
+            log.append(topics.deadletter, [Message(letter.value, letter.key, tuple(letter.headers), 0)])
+    for role, arguments, says in (
+        ("clickscore-officer", ("privacy", "delete", "u3", "--request-id", "r2"), "request r2: DELETE of 1 user"),
+        ("clickscore-officer", ("privacy", "receipts", "r"), "good  r: DELETE of user"),
+        ("clickscore-replayer", ("deadletters", "replay", "--go"), "1 invalid_json"),
+        ("clickscore-officer", ("privacy", "sweep"), "1 dead letter of erased users covered"),
+    ):
+        ground.allow(ground.access(role))
+        command = ground.command(*arguments)
+        told = command.communicate(timeout=PATIENCE_S)[0]
+        assert command.returncode == 0, told
+        assert says in told
 
 
 def test_the_script_and_the_users_say_the_same() -> None:

@@ -18,6 +18,7 @@ from worker.log.kafka.administration import Administration
 from worker.service.clock import SystemClock
 from worker.service.kafka_topics import check, kafka_plan, make_missing
 from worker.service.privacy.asking import Asking
+from worker.service.privacy.letters import sweep_letters
 from worker.service.privacy.scanning import scan
 from worker.service.topics import connect
 from worker.settings import Settings
@@ -34,11 +35,13 @@ def test_each_request_is_carried_out_once_and_nothing_live_names_the_user(ground
     with closing(connect(settings)) as log:
         asking = Asking(log, settings, SystemClock())
         asking.ask("SUPPRESS", users[:2], "away")  # before any worker runs
-        stand.feed(lines[: len(lines) // 2])
+        stand.feed([(users[2].encode(), b"{"), *lines[: len(lines) // 2]])
         worker = stand.start(roles="scorer", patch="tests.faults.erasing:after_send")
         assert worker.wait() == -9
         last = stand.start(roles="scorer")
         stand.feed(lines[len(lines) // 2 :])
+        while not any(users[2].encode() in dict(letter.headers).values() for p in stand.ends for letter in log.read(settings.topics.deadletter, p)):
+            stand.scores(5_000, 0.05)
         asking.ask("SUPPRESS", users[2:], "at work")
         assert asking.wait(60) == 0
         while any(log.committed(settings.service.group, settings.topics.events).get(p, 0) < end for p, end in stand.ends.items()):
@@ -49,9 +52,10 @@ def test_each_request_is_carried_out_once_and_nothing_live_names_the_user(ground
         assert all(Receipts(KEY.encode()).holds(value) for value in receipts)
         asked = {(("away", "away", "at work")[number], Receipts(KEY.encode()).pseudonym(user)) for number, user in enumerate(users)}
         assert Counter((orjson.loads(value)["request_id"], orjson.loads(value)["user"]) for value in receipts) == dict.fromkeys(asked, 1)
+        assert sum(sweep_letters(log, settings)) > 0
         for user in users:
             sightings = list(scan(log, settings, user))
-            assert {one.topic for one in sightings if one.live} <= {settings.topics.deadletter}  # they are not compacted: what cannot be read goes by retention
+            assert [one for one in sightings if one.live] == []
             assert any(one.goes == "with compaction: it is a tombstone" for one in sightings)
 
 
@@ -66,12 +70,15 @@ def test_the_topics_of_erasure_are_made_as_they_should_be(make_ground: MakeGroun
         assert [problem for one in checked.values() for problem in one.wrong] == []
         assert len(checked) == 10
         names = settings.topics
+        letters = [problem.todo for problem in checked[names.deadletter].warnings if "it was made without privacy.key" in problem.what]  # as the stand made it
+        assert [todo.split(",")[0] for todo in letters] == ["name another topic under [topics]"]
         lags = {name: checked[name].facts.settings["max.compaction.lag.ms"] for name in (names.profiles, names.scores, names.triggers)}  # type: ignore[union-attr]
         assert lags == {names.profiles: str(86_400_000), names.scores: str(2 * 86_400_000), names.triggers: str(8 * 86_400_000)}
         cluster.configure(names.triggers, {"min.compaction.lag.ms": "0"})
-        letters = [problem.todo for problem in checked[names.deadletter].warnings if "whole segments" in problem.what]  # the stand made them, with a week
+        letters = [problem.todo for problem in checked[names.deadletter].warnings if "whole segments" in problem.what]  # with a week
         assert [todo.rsplit(" ", 1)[1] for todo in letters] == ["segment.ms=86400000"]
-        assert next(topic.settings["segment.ms"] for topic in kafka_plan(settings, 1) if topic.name == names.deadletter) == "86400000"
+        made = next(topic.settings for topic in kafka_plan(settings, 1) if topic.name == names.deadletter)
+        assert (made["segment.ms"], made["cleanup.policy"], made["max.compaction.lag.ms"]) == ("86400000", "compact,delete", "86400000")
         cluster.configure(names.deadletter, {"segment.ms": "86400000"})
         cluster.configure(names.profiles, {"max.compaction.lag.ms": "9223372036854775807"})
         again = {one.name: one for one in check(cluster, settings)}

@@ -69,11 +69,11 @@ class Feeder:
         self._thread.start()
 
     def _stream(self) -> Iterator[bytes]:
-        """Good events alone, what is bad comes when it is asked for: ten years of the shop's time, more than any drill sends, and all of it past.
+        """Good events alone, what is bad comes when it is asked for: some two million, more than any drill sends, and all of them of the past.
 
         A minute of the drill is some two months of the shop: one that began lately would be in the future before the drill is over.
         """
-        return (event for event, truth in Shop(ShopSettings(days=3_600, start_ms=LONG_AGO_MS)).stream() if truth is not None)
+        return (event for event, truth in Shop(ShopSettings(users=180_000, days=3_600, start_ms=LONG_AGO_MS)).stream() if truth is not None)
 
     def _send(self) -> None:
         while not self._over.wait(0.05):
@@ -88,6 +88,11 @@ class Feeder:
                     self._producer.send(EVENTS, event, user, partition=partition_of(user, PARTITIONS))
                 except KafkaError:  # the broker is away: an event that cannot be sent is not sent
                     break
+
+    @property
+    def sends(self) -> bool:
+        """Whether it still does."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """Stop sending."""
@@ -179,6 +184,8 @@ class Stand:
         """
         deadline_s, since_s = time.monotonic() + within_s, math.nan
         while time.monotonic() < deadline_s or not math.isnan(since_s):
+            if not self.feeder.sends:
+                raise SystemExit("the shop sends no events any more, so that nothing that was seen from here on would count")
             now_s = time.monotonic()
             if self.firing(alert) != firing:
                 since_s = math.nan

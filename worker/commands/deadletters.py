@@ -144,10 +144,11 @@ def _counted(reasons: dict[str, int]) -> str:
 
 
 def _fields(letter: Record, replayed: bool) -> dict[str, Any]:
-    from worker.core.events.deadletters import MESSAGE, OFFSET, PARTITION, TOPIC
+    from worker.core.events.deadletters import MESSAGE, OFFSET, PARTITION, TOPIC, as_it_came
     from worker.service.reprocessing.deadletters import reason_of, replays_of
 
     headers = {name: content.decode("utf-8", "replace") for name, content in letter.headers}
+    key, value = as_it_came(letter.key, letter.value, letter.headers)
     return {
         "partition": letter.partition,
         "offset": letter.offset,
@@ -157,8 +158,8 @@ def _fields(letter: Record, replayed: bool) -> dict[str, Any]:
         "from": {"topic": headers.get(TOPIC, ""), "partition": headers.get(PARTITION, ""), "offset": headers.get(OFFSET, "")},
         "replayed": replayed,
         "replays": replays_of(letter),
-        "key": None if letter.key is None else letter.key.decode("utf-8", "replace"),
-        "value": None if letter.value is None else letter.value.decode("utf-8", "backslashreplace"),
+        "key": None if key is None else key.decode("utf-8", "replace"),
+        "value": None if value is None else value.decode("utf-8", "backslashreplace"),
     }
 
 

@@ -14,6 +14,7 @@ from worker.commands.log_options import BootstrapOption, EmbeddedOption, log_fla
 
 if TYPE_CHECKING:
     from worker.core.privacy.requests import Kind
+    from worker.log.contract import Log
     from worker.service.privacy.asking import Found
     from worker.settings import Settings
 
@@ -93,6 +94,27 @@ def receipts(
 
 
 @privacy.command()
+def sweep(
+    embedded: EmbeddedOption = None,
+    bootstrap: BootstrapOption = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+) -> None:
+    """Cover the dead letters of everybody who was erased so far with tombstones; compaction takes them then.
+
+    On Kafka, where `delete --wait` and `suppress --wait` do it at their end. An embedded log is swept by its workers.
+    """
+    from worker.service.topics import open_existing
+
+    settings = _settings(embedded, bootstrap, config, assignments)
+    if not settings.erases_by_compaction:
+        typer.echo("an embedded log is swept by its workers; nothing to do")
+        return
+    with closing(open_existing(settings)) as log:
+        typer.echo(_swept(log, settings))
+
+
+@privacy.command()
 def scan(
     user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
     the_input: Annotated[bool, typer.Option("--input", help="Look at the topic of events too, which is yours.")] = False,
@@ -162,6 +184,15 @@ def _ask(kind: Kind, users: list[str] | None, file: Path | None, request_id: str
             raise SystemExit(FAILED)
         else:
             typer.echo("carried out: all receipts are there")
+            if kind != "UNSUPPRESS" and settings.erases_by_compaction:
+                typer.echo(_swept(log, settings))
+
+
+def _swept(log: Log, settings: Settings) -> str:
+    from worker.service.privacy.letters import sweep_letters
+
+    number = sum(sweep_letters(log, settings))
+    return f"{number:,} dead letter{'s' * (number != 1)} of erased users covered"
 
 
 def _lines(file: Path | None) -> list[str]:

@@ -234,7 +234,7 @@ class Courier:
             return
         self._committed_s = now_s
         try:
-            letters = [letter_of(job, self._name) for job in passed if tells(job)]
+            letters = [letter_of(job, self._name, under_own_key=self._settings.erases_by_compaction) for job in passed if tells(job)]
             self._patience.call(f"send dead letters of {self._name}", self._turns.send, self._settings.topics.deadletter, letters)
             self._patience.call(f"commit deliveries to {self._name}", self._turns.commit, moved)
         except MemberReplaced:

@@ -67,8 +67,8 @@ def kafka_plan(settings: Settings, partitions: int) -> list[NewTopic]:
 
     Events, examples, triggers and dead letters go after RETENTION_MS. Scores are compacted once they are EVERY_SCORE_MS old, so that the latest of a user is
     cheap to find, and go when the user is forgotten (profiles.time_to_live): by then they are about nobody. Profiles, segments and models are state,
-    and never go with time. Where users can be erased (privacy.key), every topic that tombstones reach is compacted within a day, triggers too, and dead
-    letters, which none reaches, are kept in segments of a day.
+    and never go with time. Where users can be erased (privacy.key), every topic that tombstones reach is compacted within a day, triggers and dead
+    letters too. These are kept in segments of a day, so that retention takes in time what nobody swept.
     """
     return [NewTopic(topic.name, topic.partitions, _made_with(topic, settings), settings.kafka.replication) for topic in topic_plan(settings, partitions)]
 
@@ -163,7 +163,11 @@ def _worth_knowing(topic: Topic, facts: TopicFacts, settings: Settings) -> Itera
     if topic.expires and 0 <= kept_ms < DAY_MS:
         yield said("it keeps records for less than a day: a worker that is away for longer misses some", f"{RETENTION}={RETENTION_MS}")
     made = _made_with(topic, settings)
-    if settings.privacy.key and topic.compacted and "compact" not in facts.settings[CLEANUP]:
+    if topic.name == settings.topics.deadletter and topic.compacted and "compact" not in facts.settings[CLEANUP]:
+        what = "letters of an erased user go with its retention, not before: it was made without privacy.key, and compaction would lose records of then"
+        todo = "name another topic under [topics], deadletter, in every configuration; clickscore topics create makes it"
+        yield Problem(what, f"{place(settings)}, topic {topic.name}", todo)
+    elif settings.privacy.key and topic.compacted and "compact" not in facts.settings[CLEANUP]:
         todo = tool(
             settings,
             "kafka-configs",

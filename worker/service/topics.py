@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.errors import ClickscoreError, Problem
-from worker.log.contract import Log, Topic
+from worker.log.contract import Cleanup, Log, Topic
 from worker.log.embedded import EmbeddedLog
 from worker.log.errors import LogUnavailable
 from worker.service.unreachable import explained
@@ -108,6 +108,7 @@ def topic_plan(settings: Settings, partitions: int, event_bytes: int | None = No
     `event_bytes`: the largest record that the topic of events takes, where it is known: a dead letter of it has to find room.
     """
     names, erasing = settings.topics, bool(settings.privacy.key)
+    swept: Cleanup = "compact,delete" if settings.erases_by_compaction else "delete"  # what tombstones reach only then
     plan = [
         Topic(names.events, partitions),
         Topic(names.scores, partitions, "compact,delete"),
@@ -115,8 +116,8 @@ def topic_plan(settings: Settings, partitions: int, event_bytes: int | None = No
         Topic(names.examples, len(settings.targets)),
         Topic(names.models, 1, "compact", record_bytes=SNAPSHOT_BYTES),
         Topic(names.segments, partitions, "compact"),
-        Topic(names.triggers, partitions, "compact,delete" if erasing and settings.kafka.bootstrap else "delete"),
-        Topic(names.deadletter, partitions, record_bytes=max(event_bytes or 0, EVENT_BYTES) + LETTER_HEADROOM_BYTES),
+        Topic(names.triggers, partitions, swept),
+        Topic(names.deadletter, partitions, swept, record_bytes=max(event_bytes or 0, EVENT_BYTES) + LETTER_HEADROOM_BYTES),
     ]
     return [*plan, Topic(names.privacy, partitions, "compact"), Topic(names.receipts, 1, "compact")] if erasing else plan
 
@@ -171,7 +172,7 @@ def _wrong(plan: Topic, topic: Topic, settings: Settings) -> Iterator[tuple[str,
         yield what, more if has < plan.partitions else f"{anew}  (what it holds is lost; or name another topic under [topics])"
     if name in (names.profiles, names.models, names.segments, names.privacy, names.receipts) and topic.cleanup != "compact":
         yield f"its cleanup.policy is {topic.cleanup}: state would be deleted with time", configure(settings, name, "cleanup.policy=compact")
-    if name in (names.events, names.examples, *(() if plan.compacted else (names.triggers,))) and topic.compacted:
+    if name in (names.events, names.examples, *(() if plan.compacted else (names.triggers, names.deadletter))) and topic.compacted:
         yield f"its cleanup.policy is {topic.cleanup}: only the last record of each key would be kept", configure(settings, name, "cleanup.policy=delete")
     if plan.record_bytes and settings.kafka.bootstrap and (topic.record_bytes or 0) < plan.record_bytes:
         todo = configure(settings, name, f"max.message.bytes={plan.record_bytes}")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from worker.core.events.deadletters import MESSAGE_LENGTH, PREFIX, REASON, DeadLetter, dead_letter
+from worker.core.events.deadletters import KEY, KEYLESS, MESSAGE_LENGTH, PREFIX, REASON, DeadLetter, as_it_came, dead_letter, named, own_headers
 from worker.core.events.decoding import decode
 from worker.core.events.faults import MEANINGS, REASONS
 
@@ -26,7 +26,7 @@ def test_headers_name_the_place_and_the_reason() -> None:
     )
 
 
-own_names = st.text().filter(lambda name: name != REASON and not name.startswith(PREFIX))
+own_names = st.text().filter(lambda name: name not in (REASON, KEY, KEYLESS) and not name.startswith(PREFIX))
 
 
 @given(st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(own_names, st.binary())), st.text())
@@ -36,6 +36,21 @@ def test_key_value_and_own_headers_stay_byte_for_byte(value: bytes | None, key: 
     assert (letter.key, letter.value, letter.headers[: len(headers)]) == (key, value, headers)
     assert len(letter.headers) == len(headers) + 5
     assert len(letter.headers[-2][1].decode()) <= MESSAGE_LENGTH
+
+
+@given(st.none() | st.binary(), st.none() | st.binary(), st.lists(st.tuples(own_names, st.binary())))
+def test_under_a_key_of_its_own_a_letter_is_no_tombstone_and_tells_what_it_is_about(
+    value: bytes | None, key: bytes | None, headers: list[tuple[str, bytes]]
+) -> None:
+    assume(value is not None or key is not None)
+    letter = dead_letter(value, key, "t", 4, 7, "null_value" if value is None else "empty", "words", headers)
+    filed = named(letter, b"4/7")
+    assert filed.key == b"4/7"
+    assert filed.value is not None
+    assert as_it_came(*filed) == as_it_came(*letter) == (key, value)
+    assert own_headers(filed.headers) == headers
+    again = named(dead_letter(*as_it_came(*filed)[::-1], "t", 4, 9, "empty", "words", filed.headers), b"4/9")
+    assert [name for name, _ in again.headers if name in (KEY, KEYLESS)] == [KEY if key is not None else KEYLESS]
 
 
 def test_a_second_death_replaces_the_first_ones_headers() -> None:

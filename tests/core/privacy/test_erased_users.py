@@ -43,6 +43,7 @@ def test_an_example_is_erased_where_its_decision_came_before(decision_id: str, u
 def test_an_event_is_erased_where_it_came_before() -> None:
     erased = ErasedUsers(KEY)
     erased.take(receipt(3, 100))
+    assert [erased.has_record(user, written_ms) for user, written_ms in (("u1", 2), ("u1", 60_002), ("u1", 60_003), ("u2", 2))] == [True, True, False, False]
     places = [("u1", 3, 0), ("u1", 3, 99), ("u1", 3, 100), ("u1", 2, 99), ("u2", 3, 99)]
     assert [erased.has_event(*place) for place in places] == [True, True, False, False, False]
 

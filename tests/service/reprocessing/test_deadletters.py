@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from worker.core.events.deadletters import REASON, dead_letter
+from worker.core.events.deadletters import REASON, dead_letter, named
 from worker.core.privacy.erasure import Erased
 from worker.core.privacy.receipts import Receipts
 from worker.core.privacy.requests import Request
@@ -16,6 +16,7 @@ from worker.log.contract import Log, Message, Record
 from worker.log.embedded import EmbeddedLog
 from worker.service.clock import SystemClock
 from worker.service.privacy.erased import ReceiptsNotOurs
+from worker.service.privacy.letters import sweep_letters
 from worker.service.reprocessing.deadletters import MOST_REPLAYS, RECEIPT, REPLAYS, ReplayTaken, Wanted, group_of, replay, summarize
 from worker.service.topics import connect, create_topics
 from worker.settings import Settings
@@ -34,13 +35,22 @@ class Post(NamedTuple):
     def die(self, partition: int, offset: int, reason: str, value: bytes | None = b"{", key: bytes | None = b"u1", **headers: bytes) -> None:
         """A letter about the event at this place."""
         own = tuple((name.replace("_", "."), content) for name, content in headers.items())
-        key, value, full = dead_letter(value, key, self.settings.topics.events, partition, offset, reason, "words", own)
-        self.log.append(self.settings.topics.deadletter, [Message(value, key, tuple(full), partition)])
+        letter = dead_letter(value, key, self.settings.topics.events, partition, offset, reason, "words", own)
+        if self.settings.erases_by_compaction:
+            letter = named(letter, f"{partition}/{offset}".encode())
+        self.log.append(self.settings.topics.deadletter, [Message(letter.value, letter.key, tuple(letter.headers), partition)])
 
-    def forget(self, user: str, partition: int, until: int, key: str = KEY) -> None:
+    def undelivered(self, user: str, offset: int) -> None:
+        """A letter about a trigger that no destination took."""
+        letter = dead_letter(b'{"user_id": "%s"}' % user.encode(), user.encode(), self.settings.topics.triggers, 0, offset, "delivery_expired", "words")
+        if self.settings.erases_by_compaction:
+            letter = named(letter, f"shop/0/{offset}".encode())
+        self.log.append(self.settings.topics.deadletter, [Message(letter.value, letter.key, tuple(letter.headers), 0)])
+
+    def forget(self, user: str, partition: int, until: int, key: str = KEY, done_ms: int = 2) -> None:
         """A receipt: this user was erased when a partition had been read so far."""
         request, receipts = Request("DELETE", "r", user, 1), Receipts(key.encode())
-        value = receipts.receipt(request, Erased(), 2, partition, until)
+        value = receipts.receipt(request, Erased(), done_ms, partition, until)
         self.log.append(self.settings.topics.receipts, [Message(value, receipts.key(request, partition), (), 0)])
 
     def replay(self, **wanted: str | int) -> Counter[str]:
@@ -132,7 +142,7 @@ def test_older_letters_are_left_for_later(post: Post) -> None:
 def test_letters_of_erased_users_do_not_go_back_and_hold_nothing_back(post: Post) -> None:
     post.die(0, 3, "a", b"before", b"gone")
     post.die(0, 4, "null_key", b'{"user_id": "gone"}', None)
-    post.die(0, 4, "a", b'{"user_id": ["gone"]}', b"another")
+    post.die(0, 2, "a", b'{"user_id": ["gone"]}', b"another")
     post.die(1, 4, "a", b"elsewhere", b"gone")
     post.die(0, 5, "a", b"afterwards", b"gone")
     assert summarize(post.log, post.settings, Wanted()).open == {"a": 4, "null_key": 1}
@@ -142,6 +152,37 @@ def test_letters_of_erased_users_do_not_go_back_and_hold_nothing_back(post: Post
     assert post.replay() == {"a": 3}
     assert sorted(r.value or b"" for r in post.input()) == [b"afterwards", b"elsewhere", b'{"user_id": ["gone"]}']
     assert post.position() > max(r.offset for r in post.log.read(post.settings.topics.deadletter, 0) if REASON in dict(r.headers))
+
+
+def test_a_letter_without_a_value_goes_back_as_it_came(post: Post) -> None:
+    post.die(0, 3, "null_value", None, b"u1")
+    assert post.replay() == {"null_value": 1}
+    assert [(r.key, r.value) for r in post.input()] == [(b"u1", None)]
+
+
+def test_a_sweep_covers_the_letters_of_erased_users_and_no_others(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.service.privacy.letters.AT_ONCE", 2)
+    post.die(0, 3, "a", b"before", b"gone")
+    post.die(0, 4, "null_key", b'{"user_id": "gone"}', None)
+    post.die(0, 1, "null_value", None, b"gone")
+    post.die(0, 2, "a", b"whose", b"another")
+    post.die(0, 5, "a", b"afterwards", b"gone")
+    post.undelivered("gone", 7)
+    post.undelivered("another", 8)
+    assert list(sweep_letters(post.log, post.settings)) == []
+    post.forget("gone", 0, 5, done_ms=SystemClock().now_ms())
+    swept = list(sweep_letters(post.log, post.settings))
+    if not post.settings.erases_by_compaction:  # workers sweep an embedded log
+        assert swept == []
+        return
+    assert swept == [2, 2]
+    covered = [r.key for r in post.in_letters() if r.value is None]
+    assert covered == [b"0/3", b"0/4", b"0/1", b"shop/0/7"]
+    assert list(sweep_letters(post.log, post.settings)) == []
+    summary = summarize(post.log, post.settings, Wanted())
+    assert summary.letters.total() == 7  # tombstones are no letters; those that they cover are there until compaction
+    assert post.replay() == {"a": 2}
+    assert sorted(r.value or b"" for r in post.input()) == [b"afterwards", b"whose"]
 
 
 def test_receipts_of_another_key_stop_a_replay_before_anything_is_sent(post: Post) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.core.events.deadletters import dead_letter
+from worker.core.events.deadletters import dead_letter, named
 from worker.delivery.reading.queue import Job
 from worker.log.contract import Message
 
@@ -26,9 +26,11 @@ def tells(job: Job) -> bool:
     return job.fate != "delivered" and not job.erased
 
 
-def letter_of(job: Job, destination: str) -> Message:
-    """The dead letter of a job that tells of one, for the partition that its trigger came from."""
+def letter_of(job: Job, destination: str, *, under_own_key: bool = False) -> Message:
+    """The dead letter of a job that tells of one, for the partition that its trigger came from; a compacted topic needs it under a key of its own."""
     record = job.record
     kept = [(name, content) for name, content in record.headers if name != DESTINATION]
     letter = dead_letter(record.value, record.key, record.topic, record.partition, record.offset, REASONS[job.fate], job.detail, kept)
+    if under_own_key:
+        letter = named(letter, f"{destination}/{record.partition}/{record.offset}".encode())
     return Message(letter.value, letter.key, (*letter.headers, (DESTINATION, destination.encode())), record.partition)

@@ -67,6 +67,8 @@ def _goes(topic: Topic, settings: Settings) -> str:
     """What takes a live record."""
     if topic.name == settings.topics.privacy:
         return "as the request is carried out"
+    if topic.name == settings.topics.deadletter and topic.compacted:
+        return "with `clickscore privacy sweep` and compaction, if it is of an erased user; else by retention"
     if topic.expires and topic.retention_ms is not None:
         return f"by retention, {duration_text(topic.retention_ms)} after it was written"
     if topic.name == settings.topics.deadletter and not settings.kafka.bootstrap:

@@ -22,12 +22,12 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from worker.core.events.deadletters import OFFSET, PARTITION, PREFIX, REASON, TOPIC
+from worker.core.events.deadletters import PARTITION, REASON, TOPIC, as_it_came, own_headers
 from worker.errors import ClickscoreError
 from worker.log.contract import Log, Message, Polled, Record, TopicPartition, Turns
 from worker.log.errors import Fenced, LogUnavailable
 from worker.service.clock import Clock
-from worker.service.privacy.erased import erased_by_receipts
+from worker.service.privacy.letters import ErasedLetters, is_tombstone
 from worker.settings import Settings
 
 REPLAYS = "clickscore.replays"  # header of a replayed event: how often it was
@@ -97,34 +97,14 @@ def is_receipt(record: Record) -> bool:
     return any(name == RECEIPT for name, _ in record.headers)
 
 
+def is_letter(record: Record) -> bool:
+    """Whether a record of the dead letters' topic is a letter, and no receipt of a replay and no tombstone."""
+    return not is_receipt(record) and not is_tombstone(record)
+
+
 def is_event(letter: Record, settings: Settings) -> bool:
     """Whether a letter was an event, and no trigger that could not be delivered."""
     return _header(letter, TOPIC) != settings.topics.triggers
-
-
-class ErasedLetters:
-    """Which letters are of users who were erased, with all that had been read until then; none where privacy.key is not set."""
-
-    def __init__(self, log: Log, settings: Settings) -> None:
-        """Raises ReceiptsNotOurs."""
-        self._erased = erased_by_receipts(log, settings)
-
-    def has(self, letter: Record) -> bool:
-        """Whether a letter is of one of them, by its key or by the user id in its value where that can be read."""
-        if self._erased is None:
-            return False
-        partition, offset = (_header(letter, name) for name in (PARTITION, OFFSET))
-        place = (int(partition) if partition.isdigit() else letter.partition, int(offset) if offset.isdigit() else 0)
-        return any(self._erased.has_event(user, *place) for user in _users(letter))
-
-
-def _users(letter: Record) -> set[str]:
-    named = {letter.key.decode("utf-8", "replace")} if letter.key else set()
-    try:
-        value = orjson.loads(letter.value or b"")
-    except orjson.JSONDecodeError:
-        return named
-    return named | {value["user_id"]} if isinstance(value, dict) and isinstance(value.get("user_id"), str) else named
 
 
 def group_of(settings: Settings) -> str:
@@ -157,9 +137,9 @@ class Replayed:
 
 
 def letters(log: Log, topic: str, wanted: Wanted) -> Iterator[Record]:
-    """Those there are, partition by partition, receipts left out."""
+    """Those there are, partition by partition."""
     for partition in range(log.partition_count(topic)):
-        yield from (record for record in log.read(topic, partition) if not is_receipt(record) and wanted.has(record))
+        yield from (record for record in log.read(topic, partition) if is_letter(record) and wanted.has(record))
 
 
 def summarize(log: Log, settings: Settings, wanted: Wanted, see: Callable[[Record, bool], None] = lambda *_: None) -> Summary:
@@ -253,7 +233,7 @@ class _Replay:
         return self._may_go_back(letter) and not replayed.has(letter) and self._wanted.has(letter) and replays_of(letter) < MOST_REPLAYS
 
     def _may_go_back(self, letter: Record) -> bool:
-        return not is_receipt(letter) and is_event(letter, self._settings) and not self._erased.has(letter)
+        return is_letter(letter) and is_event(letter, self._settings) and not self._erased.has(letter)
 
     def _marks(self, taken: list[Record], replayed: Replayed) -> dict[TopicPartition, int]:
         """The positions to commit: up to the oldest letter that was left out, or behind everything."""
@@ -277,10 +257,11 @@ class _Replay:
 
 def _again(letter: Record) -> Message:
     """The event as it came, for the partition that it came to; one header more says how often it was replayed."""
-    kept = tuple((name, content) for name, content in letter.headers if not name.startswith(PREFIX) and name not in (REASON, REPLAYS))
+    kept = [(name, content) for name, content in own_headers(letter.headers) if name != REPLAYS]
+    key, value = as_it_came(letter.key, letter.value, letter.headers)
     home = _header(letter, PARTITION)
     partition = int(home) if home.isdigit() else letter.partition
-    return Message(letter.value, letter.key, (*kept, (REPLAYS, str(replays_of(letter) + 1).encode())), partition)
+    return Message(value, key, (*kept, (REPLAYS, str(replays_of(letter) + 1).encode())), partition)
 
 
 def _receipts(sent: Iterable[Record]) -> Iterator[Message]:
@@ -289,7 +270,8 @@ def _receipts(sent: Iterable[Record]) -> Iterator[Message]:
         by_partition.setdefault(letter.partition, []).append(letter.offset)
     for partition, offsets in by_partition.items():
         value = orjson.dumps({"schema": 1, "replayed": offsets})
-        yield Message(value, None, ((RECEIPT, str(len(offsets)).encode()),), partition)
+        name = f"replayed/{partition}/{offsets[0]}".encode()  # a key, which compacted topics ask for, that no other record has
+        yield Message(value, name, ((RECEIPT, str(len(offsets)).encode()),), partition)
 
 
 def _offsets(receipt: Record) -> list[int]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from worker.core.events.deadletters import dead_letter
+from worker.core.events.deadletters import dead_letter, named
 from worker.core.events.decoding import decode
 from worker.core.labels.decisions import EVENT
 from worker.core.pipeline import DeadLetter, Pipeline, Turn
@@ -66,6 +66,7 @@ class Scorer:
         self._erasures = erasures
         self._topics = settings.topics
         self._every = settings.service.emission == "every"
+        self._letters_named = settings.erases_by_compaction
         self._example_partition = target_partitions(settings)
         self.pipelines: dict[int, Pipeline] = {}
         self.restored = False  # whether the latest turn began with a restore
@@ -263,8 +264,10 @@ class Scorer:
         for letter in sorted(letters, key=lambda letter: letter.offset):
             record = record_at.get(letter.offset)
             key, headers = (record.key, record.headers) if record else (None, ())
-            key, value, full = dead_letter(letter.value, key, self._topics.events, partition, letter.offset, letter.reason, letter.detail, headers)
-            messages.append(Message(value, key, tuple(full), partition))
+            dead = dead_letter(letter.value, key, self._topics.events, partition, letter.offset, letter.reason, letter.detail, headers)
+            if self._letters_named:
+                dead = named(dead, f"{partition}/{letter.offset}".encode())
+            messages.append(Message(dead.value, dead.key, tuple(dead.headers), partition))
         return messages
 
 
