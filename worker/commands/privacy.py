@@ -173,18 +173,21 @@ def _ask(kind: Kind, users: list[str] | None, file: Path | None, request_id: str
     request_id = request_id or f"{datetime.now(UTC):%Y-%m-%d}-{secrets.token_hex(4)}"
     if len(request_id) > 64 or "\n" in request_id:
         raise typer.BadParameter("an id has up to 64 characters on one line", param_hint="--request-id")
+    covers = kind != "UNSUPPRESS" and settings.erases_by_compaction
     with closing(open_existing(settings)) as log:
         asking = Asking(log, settings, SystemClock(), everywhere=everywhere)
         asking.ask(kind, listed, request_id)
         typer.echo(f"request {request_id}: {kind} of {len(listed):,} user{'s' * (len(listed) != 1)}, written to {place(settings)}")
         if timeout_s is None:
             typer.echo(f"its receipts: clickscore privacy receipts {request_id}")
+            if covers:
+                typer.echo("once they are there: clickscore privacy sweep covers the dead letters")
         elif missing := asking.wait(timeout_s):
             typer.echo(f"{missing:,} receipts were not there after {timeout_s:g} s: does a worker run that has privacy.key?", err=True)
             raise SystemExit(FAILED)
         else:
             typer.echo("carried out: all receipts are there")
-            if kind != "UNSUPPRESS" and settings.erases_by_compaction:
+            if covers:
                 typer.echo(_swept(log, settings))
 
 
