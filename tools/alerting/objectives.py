@@ -101,10 +101,10 @@ OBJECTIVES = (
 def judged(metric: str, *, matching: str = "") -> str:
     """A measure of quality over all workers: each judged other decisions, and counts by how many. Nothing where all of them together are too few."""
     weight, by = "clickscore_judged_decisions", "sum by (job, target, cause)"
-    # a measure is NaN before its first decisions; what is compared is left out
+    # a measure is NaN before its first decisions, and no NaN passes a comparison; 0 is one: the log-loss of the base rate where nothing came at all
     return (
-        f"{by} ({metric}{matching} * on (job, instance, target, cause) {weight} > 0)\n"
-        f"  / ({by} ({weight} and on (job, instance, target, cause) {metric}{matching} > 0) >= {LEAST_JUDGED})"
+        f"{by} ({metric}{matching} * on (job, instance, target, cause) {weight} >= 0)\n"
+        f"  / ({by} ({weight} and on (job, instance, target, cause) {metric}{matching} >= 0) >= {LEAST_JUDGED})"
     )
 
 

@@ -12,6 +12,7 @@ from tools.alerting.objectives import HOUR_S, JOB, MINUTE_S, OBJECTIVES, burn_al
 
 RUNBOOKS = "https://docs.example.com/clickscore/runbooks"  # where docs/runbooks is served: everybody has another place
 LETTERS_SHARE, LETTERS_LEAST, WORSE_BY, STALE_S = 0.01, 20, 1.02, HOUR_S
+EVIDENCE_NATS = 10  # log-loss over all judged decisions: chance makes scores that are right look so much worse than hindsight once in 20,000 times
 
 
 def groups(scale: float = 1.0, runbooks: str = RUNBOOKS) -> dict[str, Any]:
@@ -87,7 +88,9 @@ def causes(made: Alerts) -> Iterator[dict[str, Any]]:
         "ClickscoreLogLossWorseThanBaseRate",
         "ticket",
         HOUR_S,
-        f"clickscore:log_loss:published > {WORSE_BY:g} * clickscore:log_loss:base_rate\n"
+        f"(clickscore:log_loss:published > {WORSE_BY:g} * clickscore:log_loss:base_rate\n"
+        "  and (clickscore:log_loss:published - clickscore:log_loss:base_rate) * sum by (job, target, cause) (clickscore_judged_decisions)"
+        f" > {EVIDENCE_NATS})\n"
         "unless on (job, target) max by (job, target) (clickscore_model_warming_up) > 0",
         "Scores of {{ $labels.target }} are worse than none",
         "The mean log-loss of scores (cause: {{ $labels.cause }}) is {{ $value | humanize }}: giving everybody the base rate would be better.",
