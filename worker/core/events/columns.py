@@ -28,6 +28,7 @@ TEXT_TYPES = frozenset((str, type(None)))
 NUMBER_TYPES = frozenset((int, float, type(None)))
 MOSTLY_UNIQUE = frozenset(("event_id",))  # not worth a set: hashing each text once for it costs more than looking at repeats twice
 JOINED = 256  # records whose bytes are joined at a time: enough to be quick, few enough to stay in the cache
+FEW_UNKNOWN = 8  # fields that are looked at one by one, which is quicker than all values of a record
 SHOWN = 40  # characters of a record's own text that a detail repeats
 
 
@@ -84,16 +85,17 @@ def unknown_fields(records: Sequence[Record], shapes: Shapes, further: Sequence[
     Whoever asks for `further` fields knows them.
     """
     known = FIELDS.union(further)
-    if known.issuperset(chain.from_iterable(shapes)):
-        return {}
+    names = {name: None for keys in shapes for name in keys if name not in known}
+    if len(names) <= FEW_UNKNOWN:
+        carried = [(name, sum(name in record for record in records)) for name in names]
+    else:
+        carried = [(name, number) for keys, number in Counter(map(tuple, records)).items() for name in keys if name not in known]
     counts: dict[str, int] = {}
-    for keys, number in Counter(map(tuple, records)).items():
-        for name in keys:
-            if name not in known:
-                counted = name[:UNKNOWN_NAME_LENGTH]
-                if counted not in counts and len(counts) >= UNKNOWN_NAMES:
-                    counted = UNKNOWN_OVERFLOW
-                counts[counted] = counts.get(counted, 0) + number
+    for name, number in carried:
+        counted = name[:UNKNOWN_NAME_LENGTH]
+        if counted not in counts and len(counts) >= UNKNOWN_NAMES:
+            counted = UNKNOWN_OVERFLOW
+        counts[counted] = counts.get(counted, 0) + number
     return counts
 
 
@@ -122,10 +124,12 @@ def columns_of(records: Sequence[Record], payloads: Sequence[bytes], shapes: Sha
     time_types = list(map(type, times))
     time_ms = check_times(times, time_types, faults)
     numbers = {field: check_number(column(field), field, len(records), faults) for field in NUMBER_LIMITS if field in keys}
-    if faults or not keys <= FIELDS:
+    unknown = keys - FIELDS
+    if faults or len(unknown) > FEW_UNKNOWN or (others_hold := _texts_of(records, unknown)) is None:
         held = check_nesting(records, faults)
     else:
-        held = time_types.count(str) + sum(len(taken.values) - (taken.values.count(None) if None in taken.distinct else 0) for taken in texts.values())
+        of_columns = sum(len(taken.values) - (taken.values.count(None) if None in taken.distinct else 0) for taken in texts.values())
+        held = time_types.count(str) + of_columns + others_hold
     check_repeats(records, payloads, held, faults)
     return Fields(time_ms, texts, numbers), faults
 
@@ -198,6 +202,17 @@ def _time_fault(value: Any) -> tuple[str, str]:
 
 def _wrong_type(field: str, value: Any, wanted: str) -> tuple[str, str]:
     return "nested_value" if type(value) in NESTED else "wrong_type", f"{field[:SHOWN]}: {JSON_TYPES[type(value)]}, not {wanted}"
+
+
+def _texts_of(records: Sequence[Record], fields: Collection[str]) -> int | None:
+    """How many values of these fields are texts; None where one is an object or an array."""
+    count = 0
+    for field in fields:
+        types = [type(record.get(field)) for record in records]
+        if dict in types or list in types:
+            return None
+        count += types.count(str)
+    return count
 
 
 def check_nesting(records: Sequence[Record], faults: Faults) -> int:
