@@ -23,7 +23,7 @@ def ambiguous_commit_of_a_trainer(ground: Ground) -> Outcome:
 
 def _ambiguous(ground: Ground, role: str) -> Outcome:
     """One role's process goes through the proxy, the other's to the broker itself."""
-    stand, stream = ground.stand(through=ground.proxy.address), Stream(ground.chance.randrange(1_000))
+    stand, stream = ground.stand(through=ground.proxy.address), Stream(ground.chance.randrange(1_000), users=600)
     stand.feed(stream.take(500))
     for one in ("scorer", "trainer"):
         stand.start(one, roles=one, options=() if one == role else ("--bootstrap", stand.bootstrap))
