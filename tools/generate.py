@@ -12,7 +12,7 @@ from pathlib import Path
 from tools.alerting.rules import RUNBOOKS, groups
 from tools.dashboards.build import dashboards
 from tools.kafka_access import acl_script, strimzi_users
-from tools.kafka_topics import strimzi_topics
+from tools.kafka_topics import WITH_ERASURE, strimzi_topics
 from tools.yaml_text import yaml_text
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +29,7 @@ def generated(runbooks: str = RUNBOOKS) -> Iterator[tuple[str, str]]:
     yield "kafka/acls.sh", acl_script(REMARK.format(source="tools/kafka_access.py"))
     yield "strimzi/users.yaml", strimzi_users(REMARK.format(source="tools/kafka_access.py"))
     yield "strimzi/topics.yaml", strimzi_topics(REMARK.format(source="worker/service/kafka_topics.py"))
+    yield "strimzi/topics-with-erasure.yaml", strimzi_topics(REMARK.format(source="worker/service/kafka_topics.py"), WITH_ERASURE)
 
 
 def main() -> None:

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tools.kafka_topics import WITH_ERASURE
 from tools.yaml_text import yaml_text
 from worker.service.topics import names_of
 from worker.settings import Settings
-
-WITH_ERASURE = Settings.model_validate({"privacy": {"key": "-" * 32}})  # the lists name the topics of erasure too, for whoever sets a key
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,13 @@ from worker.settings import Settings
 PARTITIONS = 12
 
 
-def strimzi_topics(remark: str) -> str:
-    """KafkaTopic resources."""
-    return "---\n".join(yaml_text(_topic(topic), "" if number else remark) for number, topic in enumerate(kafka_plan(Settings(), PARTITIONS)))
+PLAIN = Settings()  # nobody is erased
+WITH_ERASURE = Settings.model_validate({"privacy": {"key": "-" * 32}, "kafka": {"bootstrap": "kafka:9092"}})
+
+
+def strimzi_topics(remark: str, settings: Settings = PLAIN) -> str:
+    """KafkaTopic resources, for these settings."""
+    return "---\n".join(yaml_text(_topic(topic), "" if number else remark) for number, topic in enumerate(kafka_plan(settings, PARTITIONS)))
 
 
 def _topic(topic: NewTopic) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from tests.commands.kafka_commands import SHORT, run, said
 from tests.delivery.receivers import LOOPBACK, Reply, receiver
 from tests.delivery.triggers import secret_of, trigger_value
 from tests.kafka.fixtures import GUEST, PASSWORD, SecureBroker
-from tools.kafka_access import WITH_ERASURE, Access, acl_script, roles, strimzi_users
+from tools.kafka_access import Access, acl_script, roles, strimzi_users
+from tools.kafka_topics import WITH_ERASURE
 from worker.configuration import load
 from worker.core.events.deadletters import dead_letter, named
 from worker.core.events.fields import LAST_TIME_MS
