@@ -134,7 +134,7 @@ def _all(*parts: str) -> Callable[[Mapping[str, Run]], str]:
 
 BLOCKS: dict[str, tuple[Callable[[Mapping[str, Run]], str], tuple[str, ...]]] = {
     "machine": (_machine, ("core", "kafka-rate")),
-    "aims": (_aims, ("core", "core-file", "users", "trainer", "kafka-rate", "kafka-latency", "kafka-restart")),
+    "aims": (_aims, ("core", "core-file", "users", "trainer", "telemetry", "kafka-rate", "kafka-latency", "kafka-restart")),
     "rate": (_rate("kafka-rate"), ("kafka-rate",)),
     "rate-others": (_rate("kafka-rate-others"), ("kafka-rate-others",)),
     "latency": (_latency, ("kafka-latency", "kafka-latency-peers")),
