@@ -36,7 +36,7 @@ def a_hundred_random_kills_with_triggers(ground: Ground) -> Outcome:
 def _killed_at_random(ground: Ground, kills: int, more: str = "", said: Callable[[Iterable[bytes]], list[bytes]] = list) -> Stand:
     chance = ground.chance
     stand = ground.stand(partitions=4, snapshot_examples=300, snapshot_wait="1500 ms", more=more)
-    stream = Stream(chance.randrange(1_000), users=13 * kills, days=6)
+    stream = Stream(chance.randrange(1_000), users=18 * kills, days=6)
     roles = {"a": "scorer", "b": "scorer", "t": "trainer"}
     clients = cycle(("librdkafka", "kafka-python"))  # one group, both clients
     alive: dict[str, Worker] = {}
