@@ -211,7 +211,7 @@ def test_with_the_lists_users_are_erased_and_their_letters_stay_where_they_are(
         value = Receipts(KEY.encode()).receipt(request, Erased(), 2, 0, 100)
         log.append(topics.receipts, [Message(value, b"r")])
         for offset, user in enumerate((b"u1", b"u2")):
-            letter = named(dead_letter(b"{", user, topics.events, 0, offset, "invalid_json", "words"), b"0/%d" % offset)
+            letter = named(dead_letter(b"{", user, topics.events, 0, offset, "invalid_json", "words"))
             log.append(topics.deadletter, [Message(letter.value, letter.key, tuple(letter.headers), 0)])
     for role, arguments, says in (
         ("clickscore-officer", ("privacy", "delete", "u3", "--request-id", "r2"), "request r2: DELETE of 1 user"),

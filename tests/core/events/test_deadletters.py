@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from worker.core.events.deadletters import KEY, KEYLESS, MESSAGE_LENGTH, PREFIX, REASON, DeadLetter, as_it_came, dead_letter, named, own_headers
+from worker.core.events.deadletters import KEY, KEYLESS, MESSAGE_LENGTH, PREFIX, REASON, DeadLetter, as_it_came, dead_letter, is_named, named, own_headers
 from worker.core.events.decoding import decode
 from worker.core.events.faults import MEANINGS, REASONS
 
@@ -44,12 +44,13 @@ def test_under_a_key_of_its_own_a_letter_is_no_tombstone_and_tells_what_it_is_ab
 ) -> None:
     assume(value is not None or key is not None)
     letter = dead_letter(value, key, "t", 4, 7, "null_value" if value is None else "empty", "words", headers)
-    filed = named(letter, b"4/7")
-    assert filed.key == b"4/7"
+    filed = named(letter)
+    assert (filed.key, named(letter, "shop").key) == (b"t/4/7", b"t/4/7/shop")
+    assert (is_named(filed.headers), is_named(letter.headers)) == (True, False)
     assert filed.value is not None
     assert as_it_came(*filed) == as_it_came(*letter) == (key, value)
     assert own_headers(filed.headers) == headers
-    again = named(dead_letter(*as_it_came(*filed)[::-1], "t", 4, 9, "empty", "words", filed.headers), b"4/9")
+    again = named(dead_letter(*as_it_came(*filed)[::-1], "t", 4, 9, "empty", "words", filed.headers))
     assert [name for name, _ in again.headers if name in (KEY, KEYLESS)] == [KEY if key is not None else KEYLESS]
 
 

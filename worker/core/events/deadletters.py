@@ -49,10 +49,19 @@ def own_headers(headers: Headers) -> list[tuple[str, bytes]]:
     return [(name, content) for name, content in headers if not name.startswith(PREFIX) and name not in (REASON, KEY, KEYLESS)]
 
 
-def named(letter: DeadLetter, name: bytes) -> DeadLetter:
-    """The letter for a compacted topic, under the key `name` that no other letter has; an absent value, which would be a tombstone, becomes an empty one."""
-    about = (KEYLESS, b"") if letter.key is None else (KEY, letter.key)
-    return DeadLetter(name, letter.value or b"", [*letter.headers, about])
+def named(letter: DeadLetter, *more: str) -> DeadLetter:
+    """The letter for a compacted topic, under a key that no other letter has: where its record lies (topic, partition, offset), and what else tells it apart.
+
+    An absent value, which would be a tombstone, becomes an empty one.
+    """
+    about = dict(letter.headers)
+    name = b"/".join([*(about[part] for part in (TOPIC, PARTITION, OFFSET)), *(part.encode() for part in more)])
+    return DeadLetter(name, letter.value or b"", [*letter.headers, (KEYLESS, b"") if letter.key is None else (KEY, letter.key)])
+
+
+def is_named(headers: Headers) -> bool:
+    """Whether a letter with these headers stands under a key of its own."""
+    return any(name in (KEY, KEYLESS) for name, _ in headers)
 
 
 def as_it_came(key: bytes | None, value: bytes | None, headers: Headers) -> tuple[bytes | None, bytes | None]:

@@ -52,7 +52,8 @@ class ErasedUsers:
 
     def has_record(self, user_id: str, written_ms: int) -> bool:
         """Whether a record about a user, written at that time, is of the user as erased; machines' clocks may differ by CLOCKS_MS."""
-        return written_ms <= self._done_ms.get(self._receipts.pseudonym(user_id), -CLOCKS_MS - 1) + CLOCKS_MS
+        done_ms = self._done_ms.get(self._receipts.pseudonym(user_id))
+        return done_ms is not None and written_ms <= done_ms + CLOCKS_MS
 
     def _has(self, user: str, partition: int, offset: int) -> bool:
         return offset < self._until.get((user, partition), 0)

@@ -32,5 +32,5 @@ def letter_of(job: Job, destination: str, *, under_own_key: bool = False) -> Mes
     kept = [(name, content) for name, content in record.headers if name != DESTINATION]
     letter = dead_letter(record.value, record.key, record.topic, record.partition, record.offset, REASONS[job.fate], job.detail, kept)
     if under_own_key:
-        letter = named(letter, f"{destination}/{record.partition}/{record.offset}".encode())
+        letter = named(letter, destination)
     return Message(letter.value, letter.key, (*letter.headers, (DESTINATION, destination.encode())), record.partition)

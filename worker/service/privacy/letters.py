@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import orjson
 
-from worker.core.events.deadletters import OFFSET, PARTITION, TOPIC, as_it_came
+from worker.core.events.deadletters import OFFSET, PARTITION, TOPIC, as_it_came, is_named
 from worker.log.contract import Log, Message, Record
 from worker.service.privacy.erased import erased_by_receipts
 from worker.settings import Settings
@@ -66,11 +66,9 @@ def sweep_letters(log: Log, settings: Settings) -> Iterator[int]:
     for partition in range(topic.partitions):
         due: dict[bytes, None] = {}
         for record in log.read(name, partition):
-            if record.key is None:
-                continue
-            if is_tombstone(record):
+            if record.key is not None and is_tombstone(record):
                 due.pop(record.key, None)
-            elif erased.has(record):
+            elif record.key is not None and is_named(record.headers) and erased.has(record):
                 due[record.key] = None
         keys = list(due)
         for start in range(0, len(keys), AT_ONCE):

@@ -270,7 +270,7 @@ def _receipts(sent: Iterable[Record]) -> Iterator[Message]:
         by_partition.setdefault(letter.partition, []).append(letter.offset)
     for partition, offsets in by_partition.items():
         value = orjson.dumps({"schema": 1, "replayed": offsets})
-        name = f"replayed/{partition}/{offsets[0]}".encode()  # a key, which compacted topics ask for, that no other record has
+        name = f"{partition}/{offsets[0]}/replayed".encode()  # a key, which compacted topics ask for, that no other record has
         yield Message(value, name, ((RECEIPT, str(len(offsets)).encode()),), partition)
 
 

@@ -266,7 +266,7 @@ class Scorer:
             key, headers = (record.key, record.headers) if record else (None, ())
             dead = dead_letter(letter.value, key, self._topics.events, partition, letter.offset, letter.reason, letter.detail, headers)
             if self._letters_named:
-                dead = named(dead, f"{partition}/{letter.offset}".encode())
+                dead = named(dead)
             messages.append(Message(dead.value, dead.key, tuple(dead.headers), partition))
         return messages
 
