@@ -24,6 +24,9 @@ from worker.log.contract import Tail, Topic
 
 RATES = (500, 2_000, 8_000)
 PEERS_RATE = 2_000
+BROKER_WARM_S = (
+    20  # under load, before anything is measured: a broker that has just started is still being compiled, and that takes processor time from all others
+)
 WARM_S, MEASURED_S, LATE_S, READY_WITHIN_S = 4, 8, 6.0, 60.0
 BEGIN_IN_S = 1.5  # so long a sender takes to make its events
 
@@ -49,11 +52,12 @@ def _of(one: Contender, rates: Sequence[int]) -> Iterator[Figure]:
             if tail is None:
                 raise TimeoutError("it has no topic of scores")
             _ready(here, tail)
+            _measure(here, process, tail, PEERS_RATE, "warming", BROKER_WARM_S)
         except (NotInstalled, TimeoutError, subprocess.CalledProcessError) as error:
             yield Figure(f"latency.{one.key}.{rates[0]}.p50", one.label, None, "ms", f"{error} {here.said(one.key)}")
             return
         for rate in rates:
-            took_ms, used = _measure(here, process, tail, rate)
+            took_ms, used = _measure(here, process, tail, rate, f"at{rate}", MEASURED_S)
             key, name = f"latency.{one.key}.{rate}", f"{one.label}, {rate:,} events/s"
             late = int(np.isnan(took_ms).sum())
             if late:
@@ -82,13 +86,13 @@ def _sender(here: Stand, rate: int, count: int, name: str, begin_s: float | None
     return here.run("sender", [sys.executable, "-m", "bench.sender", here.bootstrap, EVENTS, str(rate), str(begin), str(count), name])
 
 
-def _measure(here: Stand, process: subprocess.Popen[bytes], tail: Tail, rate: int) -> tuple[NDArray[np.float64], float]:
-    """Milliseconds of every event after the warm-up, NaN where its score did not come in time; and the cores used meanwhile."""
-    total, warm, name = rate * (WARM_S + MEASURED_S), rate * WARM_S, f"at{rate}"
+def _measure(here: Stand, process: subprocess.Popen[bytes], tail: Tail, rate: int, name: str, measured_s: int) -> tuple[NDArray[np.float64], float]:
+    """Milliseconds of every event of measured_s after WARM_S at this rate, NaN where its score did not come in time; and the cores used meanwhile."""
+    total, warm = rate * (WARM_S + measured_s), rate * WARM_S
     begin_s = time.monotonic() + BEGIN_IN_S + total * 4e-6
     sender = _sender(here, rate, total, name, begin_s)
     seen_s, seen, cpu_from = np.full(total, np.nan), 0, 0.0
-    warm_s, end_s = begin_s + WARM_S, begin_s + WARM_S + MEASURED_S
+    warm_s, end_s = begin_s + WARM_S, begin_s + WARM_S + measured_s
     cpu_to = 0.0
     while seen < total and time.monotonic() < end_s + LATE_S:
         records = tail.poll(5_000, 0.05)

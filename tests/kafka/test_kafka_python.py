@@ -14,13 +14,13 @@ from tests.kafka.clients import HASTY, Opened, all_visible, create, joined, read
 from tests.kafka.fixtures import StartBroker
 from tests.kafka.proxy import Api, Proxy
 from worker.demo.broker import Broker, BrokerOptions
-from worker.log.contract import TopicPartition
+from worker.log.contract import Record, TopicPartition
 from worker.log.errors import Fenced, LogCorrupt, LogError, LogUnavailable, MemberReplaced, OffsetOutOfRange, RecordRefused, UnknownTopic
 from worker.log.kafka.client import InDoubt, Membership, Outgoing, Position
 from worker.log.kafka.connection import Connection
 from worker.log.kafka.failures import ClusterTooOld, LoginRefused, NotAllowed
 from worker.log.kafka.kafka_python import batches
-from worker.log.kafka.kafka_python.client import KafkaPython
+from worker.log.kafka.kafka_python.client import KafkaPython, KafkaPythonConsumer
 from worker.log.kafka.kafka_python.connection import translated
 from worker.log.kafka.kafka_python.publisher import KafkaPythonPublisher
 
@@ -190,6 +190,50 @@ def test_after_an_unreadable_record_it_is_not_polled_again(client: Opened, topic
             with pytest.raises(LogCorrupt):
                 made.poll(1, 0)
         assert len(polls) == 1
+
+
+@pytest.fixture
+def ahead(client: Opened, topic: str, monkeypatch: pytest.MonkeyPatch) -> KafkaPythonConsumer:
+    """A member that holds the record "first", fetched for a poll that did not wait for it; "second" has come since."""
+    monkeypatch.setattr("worker.log.kafka.kafka_python.client.NEWER_MS", 10_000)  # a slow machine may take longer than 5 ms
+    consumer = client.consumer(f"{topic}-g", "m", [topic])
+    assert isinstance(consumer, KafkaPythonConsumer)
+    joined(consumer)
+    consumer.begin_at({TopicPartition(topic, 0): 0})
+    assert consumer.poll(10, 0.0) == {}
+    publisher = client.publisher(f"{topic}-p")
+    publisher.publish(texts(topic, ["first"]), {}, None)
+    source, waiting = consumer._connected(), threading.Event()
+    until(lambda: source.fetched_ahead() or waiting.wait(0.01), "the answer to the fetch")
+    publisher.publish(texts(topic, ["second"]), {}, None)
+    return consumer
+
+
+def test_what_was_fetched_before_it_was_asked_for_comes_with_what_has_come_since(ahead: KafkaPythonConsumer) -> None:
+    """The library asks for more with the poll that returns it, so that every poll would be one late."""
+    (records,) = ahead.poll(10, 5.0).values()
+    assert values(records) == ["first", "second"]
+    assert not ahead._connected().fetched_ahead()
+
+
+def test_no_more_is_returned_than_was_asked_for(ahead: KafkaPythonConsumer) -> None:
+    assert [values(*ahead.poll(1, 5.0).values()) for _ in range(2)] == [["first"], ["second"]]
+
+
+def test_an_error_in_place_of_what_has_come_since_is_raised_by_the_next_poll(ahead: KafkaPythonConsumer, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, polls = ahead._connected(), iter(range(10))
+    poll = source.poll
+
+    def failing(limit: int, timeout_ms: float) -> dict[TopicPartition, list[Record]]:
+        if next(polls) == 1:
+            raise NotAllowed("not any more", "here")
+        return poll(limit, timeout_ms)
+
+    monkeypatch.setattr(source, "poll", failing)
+    assert [values(records) for records in ahead.poll(10, 5.0).values()] == [["first"]]
+    with pytest.raises(NotAllowed):
+        ahead.poll(10, 5.0)
+    assert [values(records) for records in ahead.poll(10, 5.0).values()] == [["second"]]
 
 
 def test_topics_are_not_made_by_asking_for_them(start_broker: StartBroker) -> None:

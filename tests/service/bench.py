@@ -24,6 +24,7 @@ from worker.service.telemetry.metrics import Metrics
 from worker.service.topics import create_topics
 from worker.settings import Settings
 
+STEP_S = 0.125  # of the clock between two turns: enough for models and examples to be looked for at each
 NOW_MS = 1_800_000_000_000  # after the shop's days: nothing of it is from the future
 
 
@@ -87,7 +88,7 @@ class Bench:
         """A new worker on the log, as a process that starts; under the same member name it replaces the one before."""
         return build_loop(FaultyLog(self.log, self.faults), settings or self.settings, self.clock, self.happened, self.stop)
 
-    def drain(self, loop: Loop, step_s: float = 0.01) -> None:
+    def drain(self, loop: Loop, step_s: float = STEP_S) -> None:
         """Turn until all events and all examples have been read."""
         for _ in range(500):
             loop.turn()

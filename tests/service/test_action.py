@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.bench import Bench, settings_of, shop_lines
+from tests.service.bench import STEP_S, Bench, settings_of, shop_lines
 from worker.core.pipeline import Pipeline
 from worker.core.scoring.scorecard import Scorecards
 from worker.log.errors import Fenced, LogFull
@@ -44,7 +44,7 @@ def finished(faults: dict[str, list[Exception | None]] | None = None, settings: 
     loop = bench.loop()
     for turn in range(500):
         loop.turn()
-        bench.clock.at_s += 0.01
+        bench.clock.at_s += STEP_S
         if sum(bench.log.committed("clickscore", "clickstream.events").values()) == len(LINES):
             return bench.written()
         if restart_every and turn % restart_every == restart_every - 1:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.bench import Bench, settings_of, shop_lines
+from tests.service.bench import STEP_S, Bench, settings_of, shop_lines
 from tests.service.test_action import ACTION
 from worker.core.privacy.receipts import Receipts
 from worker.core.privacy.requests import Kind, Request
@@ -62,7 +62,7 @@ def drained(bench: Bench, **options: Any) -> Any:
     loop = bench.loop()
     for _ in range(500):
         loop.turn()
-        bench.clock.at_s += 0.01
+        bench.clock.at_s += STEP_S
         if sum(bench.log.committed("clickscore", "clickstream.events").values()) == len(LINES):
             return loop
     raise AssertionError("not all was read")

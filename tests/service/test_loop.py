@@ -7,9 +7,10 @@ import signal
 
 import pytest
 
-from tests.service.bench import Bench, FaultyTurns, settings_of, shop_lines
+from tests.service.bench import STEP_S, Bench, FaultyTurns, settings_of, shop_lines
 from worker.log.contract import Polled
 from worker.service.loop import WAIT_S
+from worker.service.scoring.collecting import FETCH_S
 from worker.service.training.trainer import Trainers
 
 
@@ -23,6 +24,7 @@ def test_a_signal_ends_the_loop_after_its_turn_with_everything_published(number:
     def turn_and_signal() -> None:
         if next(turns) == 12:
             os.kill(os.getpid(), number)
+        bench.clock.at_s += STEP_S
         turn()
 
     monkeypatch.setattr(loop, "turn", turn_and_signal)
@@ -66,7 +68,7 @@ def test_a_worker_waits_only_when_the_last_round_had_nothing_to_do(monkeypatch: 
     loop.turn()
     del waits[:]
     loop.turn()
-    assert waits[0] == 0.0
+    assert waits[0] == FETCH_S  # and for no first event
 
 
 def test_after_a_restore_events_are_scored_before_anything_is_learned(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def build_loop(log: Log, settings: Settings, clock: Clock, happened: Happenings,
     patience = patience_of(settings, clock, happened, stop)
     scorer = trainers = None
     if "scorer" in service.roles:
-        models = Models(log, settings, happened, patience)
+        models = Models(log, settings, clock, happened, patience)
         turns = patience.call("join", lambda: log.turns(service.group, [topics.events], member, on_gap=settings.kafka.on_gap))
         erasures = Erasures(log, settings, clock, happened, patience) if settings.privacy.key else None
         scorer = Scorer(log, turns, models, settings, clock, happened, patience, erasures)

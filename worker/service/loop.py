@@ -1,7 +1,7 @@
 """The loop of one process: one thread in which the roles take turns, each for a bounded time.
 
-Scoring comes first: the scorer's turn ends when it is full or its oldest event has waited long enough, and learning gets half as much time
-again, at least LEARN_AT_LEAST_S; what is left to learn waits for the next round. After a restore events are scored before anything is learned. A
+Scoring comes first: a turn takes the events that have come since the last one, and learning gets half as much time as it took, at
+least LEARN_AT_LEAST_S; what is left to learn waits for the next round. After a restore events are scored before anything is learned. A
 signal is noted and acted on between turns.
 Delivery waits for others most of its time, and has threads of its own; the loop only looks after them.
 """

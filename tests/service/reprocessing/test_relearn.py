@@ -158,7 +158,7 @@ def test_the_running_trainer_and_the_scorers_go_on_from_it_without_stopping() ->
     scored(bench, LINES[len(LINES) // 2 :])  # examples that came meanwhile
     done = handed(bench)
     assert taken_over(bench.log, bench.settings, done, bench.clock, 1.0) == list(TARGETS)  # nobody has, yet
-    models = Models(bench.log, settings("scorer"), bench.happened, loop._trainers._patience) if loop._trainers else None
+    models = Models(bench.log, settings("scorer"), bench.clock, bench.happened, loop._trainers._patience) if loop._trainers else None
     for _ in range(30):
         loop.turn()
     assert taken_over(bench.log, bench.settings, done, bench.clock, 0.0) == []

@@ -12,14 +12,14 @@ from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.log.contract import Message, Record
 from worker.service.patience import Patience
-from worker.service.scoring.models import LOOK_BACK, Models, latest_of, untrained
+from worker.service.scoring.models import LOOK_BACK, LOOK_EVERY_S, Models, latest_of, untrained
 
 SETTINGS = settings_of()
 
 
 def models_of(bench: Bench) -> Models:
     patience = Patience(bench.clock, bench.happened, lambda: False)
-    return Models(FaultyLog(bench.log, bench.faults), bench.settings, bench.happened, patience)
+    return Models(FaultyLog(bench.log, bench.faults), bench.settings, bench.clock, bench.happened, patience)
 
 
 def snapshot(target: str, intercept: float, layout: str = LAYOUT) -> Message:
@@ -45,6 +45,8 @@ def test_a_snapshot_counts_from_the_next_look_on_and_for_its_target_only() -> No
     assert before.versions == ("purchase@0", "intent@0", "churn@0")
     assert models.current() is before
     bench.log.append("clickscore.models", [snapshot("intent", -1.0), snapshot("intent", -2.0)])
+    assert models.current() is before  # it was looked just now
+    bench.clock.at_s += 2 * LOOK_EVERY_S
     after = models.current()
     assert after.intercepts == (before.intercepts[0], -2.0, before.intercepts[2])
 
@@ -83,6 +85,7 @@ def test_a_snapshot_that_cannot_be_used_leaves_the_model_before_in_force() -> No
     models = models_of(bench)
     for bad in (Message(b"junk", b"intent"), snapshot("intent", -5.0, layout="other"), snapshot("churn", -5.0)._replace(key=b"intent")):
         bench.log.append("clickscore.models", [bad])
+        bench.clock.at_s += 2 * LOOK_EVERY_S
         assert models.current().intercepts[1] == -1.0
     assert len(bench.happenings("model refused")) == 3
 

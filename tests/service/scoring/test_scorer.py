@@ -7,7 +7,7 @@ from collections import Counter
 import orjson
 import pytest
 
-from tests.service.bench import Bench, expected_events, settings_of, shop_lines
+from tests.service.bench import STEP_S, Bench, expected_events, settings_of, shop_lines
 from worker.core.events import deadletters
 from worker.log.contract import Message
 from worker.log.errors import Fenced, LogFull, LogUnavailable, MemberReplaced
@@ -96,7 +96,7 @@ def test_a_worker_that_dies_between_turns_and_starts_anew_publishes_the_bytes_of
     turns = 0
     while broken.lag():
         loop.turn()
-        broken.clock.at_s += 0.01
+        broken.clock.at_s += STEP_S
         turns += 1
         if turns % every == 0:
             loop = broken.loop()  # the old one is never closed: it was killed

@@ -45,7 +45,7 @@ def bad_ones(snapshot: Snapshot) -> dict[str, bytes]:
 def test_the_model_before_it_stays_in_force_also_for_who_starts_afterwards(kind: str) -> None:
     bench, found = worked()
     bench.log.append(TOPIC, [Message(bad_ones(Snapshot.decode(found[-1]))[kind], b"purchase")])
-    models = Models(bench.log, bench.settings, bench.happened, Patience(bench.clock, bench.happened, lambda: False))
+    models = Models(bench.log, bench.settings, bench.clock, bench.happened, Patience(bench.clock, bench.happened, lambda: False))
     assert models.current().versions[0] == f"purchase@{Snapshot.decode(found[-1]).numbers['learned']}"
     assert bench.happenings("model refused")
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.service.bench import Bench, settings_of, shop_lines
+from tests.service.bench import STEP_S, Bench, FaultyTurns, settings_of, shop_lines
 from worker.core.labels.examples import Example
 from worker.core.learning.snapshot import Snapshot
 from worker.core.learning.trainer import Trainer
 from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
-from worker.log.contract import Message, TopicPartition
+from worker.log.contract import Message, Polled, TopicPartition
 from worker.log.errors import Fenced, LogFull, MemberReplaced
 from worker.service.training.trainer import JUDGED_EVERY_S
 
@@ -154,6 +154,7 @@ def test_a_trainer_whose_name_was_taken_stops() -> None:
     older = bench.loop()
     older.turn()
     bench.loop().turn()
+    bench.clock.at_s += STEP_S
     with pytest.raises(MemberReplaced):
         older.turn()
 
@@ -167,6 +168,45 @@ def test_learning_ends_its_turn_when_its_time_is_up(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(clock, "elapsed_s", lambda: 1_000 + 0.005 * next(ticks))  # every look at the clock costs 5 ms
     loop.turn()
     assert 0 < bench.total("examples_learned") <= 60
+
+
+def examples_polled(monkeypatch: pytest.MonkeyPatch, answers: bool) -> list[float]:
+    """Notes when examples are asked for; without `answers` the log has none at hand yet."""
+    polled: list[float] = []
+    poll = FaultyTurns.poll
+
+    def noting(turns: FaultyTurns, limit: int, timeout_s: float) -> Polled:
+        if turns._prefix != "examples ":
+            return poll(turns, limit, timeout_s)
+        polled.append(timeout_s)
+        return poll(turns, limit, timeout_s) if answers else Polled()
+
+    monkeypatch.setattr(FaultyTurns, "poll", noting)
+    return polled
+
+
+def test_once_all_examples_are_learned_a_scorer_is_not_held_up_by_looks_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = with_examples(roles=["scorer", "trainer"], snapshot_examples=1)
+    loop = bench.loop()
+    bench.drain(loop)
+    polled = examples_polled(monkeypatch, answers=True)
+    loop.turn()
+    assert len(polled) == 1
+    loop.turn()
+    assert len(polled) == 1
+    bench.clock.at_s += STEP_S
+    loop.turn()
+    assert len(polled) == 2
+
+
+def test_examples_that_are_known_to_be_there_are_asked_for_until_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = with_examples(roles=["scorer", "trainer"])
+    polled = examples_polled(monkeypatch, answers=False)
+    monkeypatch.setattr(FaultyTurns, "lag", lambda _: {TopicPartition("clickscore.examples", 0): 1})
+    loop = bench.loop()
+    for _ in range(3):
+        loop.turn()
+    assert len(polled) == 3
 
 
 def test_a_worker_is_put_together_without_river_which_takes_a_second_to_import() -> None:

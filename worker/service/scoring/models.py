@@ -18,11 +18,13 @@ from worker.core.scoring.slots import LAYOUT, TABLE_SIZE
 from worker.core.settings import TargetSettings
 from worker.errors import ClickscoreError
 from worker.log.contract import Log, Record
+from worker.service.clock import Clock
 from worker.service.patience import Patience
 from worker.service.telemetry.happenings import Happenings
 from worker.settings import Settings
 
 AT_ONCE = 16  # snapshots are large
+LOOK_EVERY_S = 0.1  # looks at every turn would cost a tenth of the small ones; models come once a minute
 LATEST = 4  # snapshots of a target that are looked at, from the last one back, for one that can be used
 LOOK_BACK = 64  # offsets before the end in which they are looked for first
 
@@ -30,8 +32,9 @@ LOOK_BACK = 64  # offsets before the end in which they are looked for first
 class Models:
     """The scorecards of now. They change only in current(), which the scorer calls between turns."""
 
-    def __init__(self, log: Log, settings: Settings, happened: Happenings, patience: Patience) -> None:
+    def __init__(self, log: Log, settings: Settings, clock: Clock, happened: Happenings, patience: Patience) -> None:
         self._settings = settings
+        self._clock = clock
         self._happened = happened
         self._patience = patience
         self._cards = {name: untrained(name, target) for name, target in settings.targets.items()}
@@ -42,9 +45,14 @@ class Models:
         self._scorecards = Scorecards.of(list(self._cards.values()))
         happened.models_read({name: card.version for name, card in self._cards.items()})
         self._tail = log.tail(topic, ends)
+        self._looked_s = -math.inf
 
     def current(self) -> Scorecards:
-        """The latest published scorecards; the same object as before when nothing was published."""
+        """The latest scorecards, of LOOK_EVERY_S ago at most; the same object as before when nothing was published."""
+        now_s = self._clock.elapsed_s()
+        if now_s - self._looked_s < LOOK_EVERY_S:
+            return self._scorecards
+        self._looked_s = now_s
         records = self._patience.call("read models", self._tail.poll, AT_ONCE, 0)
         if records and self._take(_latest(records).values()):
             self._scorecards = Scorecards.of(list(self._cards.values()))

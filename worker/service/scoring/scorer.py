@@ -1,7 +1,7 @@
 """The scorer: events in; scores, segments, triggers, state, examples and dead letters out, with the positions of the input, in one transaction a turn.
 
 A turn reads top to bottom in Scorer._turn():
-    1 poll, until the turn is full or its oldest event has waited long enough
+    1 poll: what has come since the last turn (collecting.py)
     2 drop the state of partitions that were lost, restore that of those that were gained
     3 each partition through its pipeline, with the scorecards of now; a partition without input grows older; requests to be forgotten are carried out
     4 send everything, 5 commit it with the positions; only then is it counted
@@ -26,7 +26,7 @@ from worker.log.errors import Fenced, MemberReplaced
 from worker.service.clock import Clock
 from worker.service.patience import Patience
 from worker.service.privacy.erasures import Erasures
-from worker.service.scoring.collecting import collect
+from worker.service.scoring.collecting import Collector
 from worker.service.scoring.models import Models
 from worker.service.scoring.restore import restored_pipeline
 from worker.service.telemetry.committed import Committed
@@ -65,6 +65,7 @@ class Scorer:
         self._patience = patience
         self._erasures = erasures
         self._topics = settings.topics
+        self._collector = Collector(self._poll, clock, settings.service)
         self._every = settings.service.emission == "every"
         self._letters_named = settings.erases_by_compaction
         self._example_partition = target_partitions(settings)
@@ -95,7 +96,7 @@ class Scorer:
 
     def _turn(self, wait_s: float) -> bool:
         began_s = self._clock.elapsed_s()
-        polled = collect(self._poll, self._clock, self._settings.service, wait_s)
+        polled = self._collector.collect(wait_s)
         read = sum(map(len, polled.records.values()))
         polled_s = self._clock.elapsed_s()
         self._follow(polled)

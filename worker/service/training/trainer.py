@@ -6,6 +6,7 @@ committed otherwise. So whatever a dead trainer had learned since its last snaps
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from worker.core.learning.trainer import Trainer
 
+LOOK_EVERY_S = 0.1  # for examples, once all were learned: looks at every turn would cost a tenth of the scorer's small ones
 AT_ONCE = 200  # examples between two looks at the clock, some milliseconds
 JUDGED = 20_000  # matured decisions of one cause that the measures of quality look back on
 JUDGED_EVERY_S, JUDGED_AT_ONCE = 15.0, 1_000
@@ -84,6 +86,7 @@ class Trainers:
         self._receipts = FollowedReceipts(log, settings, happened, patience)
         self._examples = TargetExamples(settings, self._receipts.erased)
         self._takeover = TakeOver(log, settings, happened, patience, self._examples)
+        self._all_learned_s = -math.inf  # when the last look found nothing more to learn
         self._looked_s = clock.elapsed_s() + FIRST_LOOK_S - JUDGED_EVERY_S
 
     def learn(self, budget_s: float, wait_s: float) -> bool:
@@ -91,7 +94,10 @@ class Trainers:
 
         Raises MemberReplaced, LogUnavailable when stopping.
         """
-        until_s = self._clock.elapsed_s() + budget_s
+        now_s = self._clock.elapsed_s()
+        until_s = now_s + budget_s
+        if not wait_s and now_s - self._all_learned_s < LOOK_EVERY_S:
+            return False
         learned = any(learner.coming for learner in self.learners.values())
         wait_s = 0.0 if learned else wait_s
         self._receipts.look()
@@ -105,6 +111,8 @@ class Trainers:
                 self._bring_up()
                 self._publish(everything=False)
                 self._look()
+                if not polled.records and not any(self._turns.lag().values()):  # where more is known to be there, it is on its way
+                    self._all_learned_s = self._clock.elapsed_s()
                 if not polled.records or self._clock.elapsed_s() >= until_s:
                     return learned
                 wait_s = 0.0

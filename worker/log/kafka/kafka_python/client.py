@@ -28,6 +28,7 @@ from worker.log.kafka.kafka_python.fetched import FetchedRecords
 from worker.log.kafka.kafka_python.publisher import KafkaPythonPublisher
 
 SLICE_MS = 50  # of a poll: how late a changed assignment or a replacement may be noticed when no record comes
+NEWER_MS = 5  # for what has come since records were fetched that nobody had asked for yet
 BACKOFF_MS = 20  # between tries for what is not ready yet, such as offsets that a transaction holds
 READING: dict[str, Any] = {
     "enable_auto_commit": False,
@@ -88,6 +89,11 @@ class _Source:
             raise_refused(self._client_id, self.where)
         return {TopicPartition(*name): records for name, records in found.items()}
 
+    def fetched_ahead(self) -> bool:
+        """Whether there are records that an earlier poll has asked the broker for, and no poll has returned yet."""
+        fetcher = self.consumer._fetcher
+        return bool(fetcher._completed_fetches or fetcher._next_partition_records)
+
     def broken_by(self, error: KafkaError | LogError) -> NoReturn:
         """Raise the error as the log's; where no poll can succeed any more, so will all others."""
         raised = translated(error, self.where)
@@ -110,6 +116,7 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
         self._group, self._member, self._topics = group, member, list(topics)
         self._source: _Source | None = None
         self._assignments: deque[Assignment] = deque()
+        self._next: LogError | None = None  # for the next poll to raise: this one had records
 
     def _connected(self) -> _Source:
         if self._source is None:
@@ -136,15 +143,40 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
 
     def poll(self, limit: int, timeout_s: float) -> dict[TopicPartition, list[Record]]:
         """See client.py. Raises besides: UnknownTopic and what else the first connection may raise."""
+        if self._next is not None:
+            error, self._next = self._next, None
+            raise error
         deadline_s = time.monotonic() + timeout_s
         source = self._connected()
         while True:
             left_ms = max(0.0, (deadline_s - time.monotonic()) * 1000)
-            _keep_joining(source.consumer._coordinator)
-            found = source.poll(limit, min(left_ms, SLICE_MS))
-            self._refuse_if_replaced(source)
+            ahead = source.fetched_ahead()
+            found = self._found(source, limit, min(left_ms, SLICE_MS))
+            if found and ahead and left_ms > 0:
+                self._add_newer(source, found, limit, min(left_ms, NEWER_MS))
             if found or self._assignments or time.monotonic() >= deadline_s:
                 return found
+
+    def _found(self, source: _Source, limit: int, wait_ms: float) -> dict[TopicPartition, list[Record]]:
+        _keep_joining(source.consumer._coordinator)
+        found = source.poll(limit, wait_ms)
+        self._refuse_if_replaced(source)
+        return found
+
+    def _add_newer(self, source: _Source, found: dict[TopicPartition, list[Record]], limit: int, wait_ms: float) -> None:
+        """Add to records that were fetched before they were asked for what has come since.
+
+        The library asks for more with the very poll that returns them, so each poll would return what had come by the one before: a turn late.
+        """
+        room = limit - sum(map(len, found.values()))
+        if room > 0:
+            try:
+                newer = self._found(source, room, wait_ms)
+            except LogError as error:
+                self._next = error  # or what was found before it would be lost
+                return
+            for name, records in newer.items():
+                found[name] = [*found.get(name, []), *records]
 
     def _refuse_if_replaced(self, source: _Source) -> None:
         """A member that is replaced hears of it in the answer to a heartbeat. kafka-python then stops the heartbeat and tells nobody.
@@ -216,6 +248,7 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
 
     def close(self) -> None:
         """See client.py. A consumer that was closed connects anew with its next call."""
+        self._next = None
         if self._source is not None:
             self._source.close()
             self._source = None
