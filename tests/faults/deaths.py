@@ -18,7 +18,7 @@ import confluent_kafka
 
 from worker.log.kafka.kafka_python import publisher as kafka_python_publisher
 from worker.log.kafka.turns import KafkaTurns
-from worker.service.scoring import scorer
+from worker.service.scoring import collecting, scorer
 from worker.service.training import trainer
 
 STEPS = (
@@ -95,7 +95,7 @@ class Deaths:
                 begin()
                 at("after poll")
 
-        _after(scorer, "collect", collected)
+        _after(collecting.Collector, "collect", collected)
         _after(scorer.Scorer, "_work", lambda turns: at("after the work") if turns else None)
         _after(scorer.Scorer, "_send", lambda _: at("after send"))
         _after(scorer.Scorer, "_turn", lambda _: at("after the turn"))

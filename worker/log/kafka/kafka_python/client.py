@@ -221,6 +221,7 @@ class KafkaPythonConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # k
 
     def begin_at(self, positions: Mapping[TopicPartition, int]) -> None:
         """See client.py."""
+        self._next = None  # what is in the way from here comes again
         source = self._connected()
         for name, offset in positions.items():
             source.ends.forget(name)  # what is known may be of long ago, when we had the partition last
