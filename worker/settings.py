@@ -98,7 +98,7 @@ class ServiceSettings(Section):
     member: str = Field("", description="A name of this worker that outlasts a restart, so that it keeps its partitions; empty takes the host's name.")
     turn_events: int = Field(5_000, ge=1, le=100_000, description="A turn is committed when it holds this many events.")
     turn_wait_ms: Positive = Field(
-        written("15 ms"),
+        written("17 ms"),
         alias="turn_wait",
         description="Where events come singly, turns begin this far apart: shorter brings scores sooner and takes more processor time.",
     )

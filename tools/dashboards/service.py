@@ -72,7 +72,7 @@ FLOW = Row(
         ),
         Panel(
             "Time to a score",
-            "From the writing of a record to the commit of its turn. Where events come singly, turns begin service.turn_wait (15 ms) apart.",
+            "From the writing of a record to the commit of its turn. Where events come singly, turns begin service.turn_wait (17 ms) apart.",
             "s",
             tuple(Query(quantile(share, "end_to_end_latency_seconds"), f"{100 * share:g} %") for share in (0.5, 0.95, 0.99)),
         ),
