@@ -24,9 +24,7 @@ from worker.log.contract import Tail, Topic
 
 RATES = (500, 2_000, 8_000)
 PEERS_RATE = 2_000
-BROKER_WARM_S = (
-    20  # under load, before anything is measured: a broker that has just started is still being compiled, and that takes processor time from all others
-)
+BROKER_WARM_S = 20  # of load, before anything is measured: a broker that has just started is still being compiled, beside all others
 WARM_S, MEASURED_S, LATE_S, READY_WITHIN_S = 4, 8, 6.0, 60.0
 BEGIN_IN_S = 1.5  # so long a sender takes to make its events
 

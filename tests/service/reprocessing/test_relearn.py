@@ -174,6 +174,19 @@ def test_the_running_trainer_and_the_scorers_go_on_from_it_without_stopping() ->
     assert in_force(bench) == remaining(bench)
 
 
+def test_beside_a_scorer_it_comes_up_at_every_turn_though_no_examples_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks for examples have a pause once all were learned; a relearned model must not: more may come in meanwhile than it learns then."""
+    monkeypatch.setattr("worker.service.training.takeover.AT_ONCE", 20)
+    bench = trained()
+    scored(bench, LINES[len(LINES) // 2 :])
+    bench.settings = settings("trainer", roles=["scorer", "trainer"])
+    done = handed(bench)
+    loop = bench.loop()
+    for _ in range(400):
+        loop.turn()  # and the clock stands still
+    assert taken_over(bench.log, bench.settings, done, bench.clock, 0.0) == []
+
+
 STEPS: dict[str, dict[str, list[Exception | None]]] = {
     "as it reads what comes between": {"read": [None] * 7 + [Killed()]},
     "as it polls": {"examples poll": [None, None, Killed()]},

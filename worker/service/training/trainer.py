@@ -96,9 +96,9 @@ class Trainers:
         """
         now_s = self._clock.elapsed_s()
         until_s = now_s + budget_s
-        if not wait_s and now_s - self._all_learned_s < LOOK_EVERY_S:
-            return False
         learned = any(learner.coming for learner in self.learners.values())
+        if not learned and not wait_s and now_s - self._all_learned_s < LOOK_EVERY_S:
+            return False
         wait_s = 0.0 if learned else wait_s
         self._receipts.look()
         try:
